@@ -1,8 +1,10 @@
 //! The changes that the syncs of a program have made durable.
 
 use crate::durable_bytes::{DurableBytes, PAGE};
-use crate::file_system::{FileSystem, NodeId, Slot};
+use crate::file_system::{FileSystem, NodeId};
 use crate::journal::{Event, Journal, Part, SyncKind};
+use crate::log_tree::{self, Optional};
+use crate::names;
 use crate::power_loss::PowerLoss;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
@@ -19,6 +21,8 @@ pub(crate) struct Durable<'a> {
     pub(crate) parts: HashSet<PartId>,
     /// The number of changes that the last commit of ext4 made durable.
     pub(crate) committed: usize,
+    /// The changes that the disk can have besides a prefix: one of these.
+    pub(crate) optional: Vec<Optional>,
     files: BTreeMap<NodeId, DurableBytes>,
     /// The whole pages that each sync of a range made durable, by the index of the sync in the log.
     pub(crate) ranges: BTreeMap<usize, Range<usize>>,
@@ -41,6 +45,7 @@ impl<'a> Durable<'a> {
                 units: Vec::new(),
                 parts: HashSet::new(),
                 committed: 0,
+                optional: Vec::new(),
                 files: BTreeMap::new(),
                 ranges: BTreeMap::new(),
             },
@@ -83,7 +88,9 @@ impl<'a> Durable<'a> {
             }
             walk.live.apply(&logged.event);
         }
-        walk.durable
+        let mut durable = walk.durable;
+        durable.optional = log_tree::optional(journal, &durable, calls, power_loss);
+        durable
     }
 
     /// Returns the durable bytes of a file.
@@ -241,10 +248,12 @@ impl Walk<'_> {
         });
         if self.power_loss == PowerLoss::Journaled {
             let moved: Vec<usize> = (0..self.durable.units.len())
-                .filter(|unit| moves_out(self.durable.units[*unit].parts, directory))
+                .filter(|unit| names::moves_out(self.durable.units[*unit].parts, directory))
                 .collect();
             for unit in moved {
-                self.keep_unit(unit);
+                let parts = 0..self.durable.units[unit].parts.len();
+                let ids = parts.map(|number| (unit, number));
+                self.durable.parts.extend(ids);
             }
             self.close();
         }
@@ -293,33 +302,10 @@ impl Walk<'_> {
         }
     }
 
-    fn keep_unit(&mut self, unit: usize) {
-        let parts = self.durable.units[unit].parts.len();
-        self.durable
-            .parts
-            .extend((0..parts).map(|number| (unit, number)));
-    }
-
     /// Makes the names of a file durable, and those of the directories above it.
     fn keep_names(&mut self, file: NodeId) {
-        let mut nodes = self.live.ancestors(file);
-        self.keep(|part| matches!(part, Part::Mode { node, .. } if *node == file));
-        nodes.push(file);
-        let is_name = |part: &Part| match part {
-            Part::Entry { node, previous, .. } => [node, previous]
-                .into_iter()
-                .flatten()
-                .any(|named| nodes.contains(named)),
-            _ => false,
-        };
-        self.keep(is_name);
-        // A rename within one directory is one change.
-        for unit in 0..self.durable.units.len() {
-            let parts = self.durable.units[unit].parts;
-            if is_within_one_directory(parts) && parts.iter().any(is_name) {
-                self.keep_unit(unit);
-            }
-        }
+        let names = names::parts(&self.durable.units, &self.live, file);
+        self.durable.parts.extend(names);
         self.close();
     }
 
@@ -330,51 +316,6 @@ impl Walk<'_> {
     fn close(&mut self) {
         let committed = self.durable.committed;
         self.durable.parts.retain(|(unit, _)| *unit < committed);
-        let slots = |durable: &Durable<'_>| -> Vec<(usize, Slot)> {
-            let entry = |(unit, number): &PartId| match &durable.units[*unit].parts[*number] {
-                Part::Entry { slot, .. } => Some((*unit, slot.clone())),
-                _ => None,
-            };
-            durable.parts.iter().filter_map(entry).collect()
-        };
-        loop {
-            let before = self.durable.parts.len();
-            for (unit, slot) in slots(&self.durable) {
-                for earlier in 0..unit {
-                    let has_slot = |part: &Part| matches!(part, Part::Entry { slot: other, .. } if *other == slot);
-                    if self.durable.units[earlier].parts.iter().any(has_slot) {
-                        self.keep_unit(earlier);
-                    }
-                }
-            }
-            if self.durable.parts.len() == before {
-                return;
-            }
-        }
+        names::close(&self.durable.units, &mut self.durable.parts);
     }
-}
-
-/// Whether all entries that the change sets or removes are in one directory.
-pub(crate) fn is_within_one_directory(parts: &[Part]) -> bool {
-    let directory = |part: &Part| match part {
-        Part::Entry { slot, .. } => Some(slot.directory),
-        _ => None,
-    };
-    parts
-        .windows(2)
-        .all(|pair| directory(&pair[0]) == directory(&pair[1]))
-}
-
-/// Whether the change moves a name out of this directory into another one.
-fn moves_out(parts: &[Part], directory: NodeId) -> bool {
-    let removes = |part: &Part| match part {
-        Part::Entry { slot, previous, .. } if slot.directory == directory => *previous,
-        _ => None,
-    };
-    parts.iter().filter_map(removes).any(|moved| {
-        parts.iter().any(|part| {
-            matches!(part, Part::Entry { slot, node: Some(node), .. }
-                if *node == moved && slot.directory != directory)
-        })
-    })
 }

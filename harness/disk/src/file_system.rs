@@ -203,6 +203,14 @@ impl FileSystem {
         }
     }
 
+    /// Lists the nodes that the entries of a directory name.
+    pub(crate) fn children(&self, directory: NodeId) -> Vec<NodeId> {
+        match &self.nodes[directory.0] {
+            Node::Directory { entries, .. } => entries.values().copied().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Returns the node that this entry names.
     pub(crate) fn entry(&self, slot: &Slot) -> Option<NodeId> {
         self.child(slot.directory, &slot.name)

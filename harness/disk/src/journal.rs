@@ -332,6 +332,13 @@ impl FileSystem {
         }
     }
 
+    /// Removes the name that the part replaces.
+    pub(crate) fn remove_replaced(&mut self, part: &Part) {
+        if let Part::Entry { slot, .. } = part {
+            self.set(slot, None);
+        }
+    }
+
     pub(crate) fn apply_part(&mut self, part: &Part) {
         match part {
             Part::Entry { slot, node, .. } => {

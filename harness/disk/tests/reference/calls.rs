@@ -298,5 +298,6 @@ impl Disk {
             }
         }
         self.units.push(parts);
+        self.log_change();
     }
 }

@@ -16,27 +16,43 @@ impl Disk {
             .collect()
     }
 
-    /// Returns each set of parts that the disk can have.
-    pub(super) fn metadata_choices(&self) -> Option<Vec<Parts>> {
+    /// Returns each set of parts that the disk can have, with the parts of which it has the removal
+    /// of the old name alone.
+    pub(super) fn metadata_choices(&self) -> Option<BTreeSet<(Parts, Parts)>> {
         match self.model {
             Model::Posix => self.subsets(),
             Model::Journaled => {
-                let lengths = 0..=self.units.len();
-                Some(
-                    lengths
-                        .map(|length| &self.synced | &self.prefix(length))
-                        .collect(),
-                )
+                let mut all = BTreeSet::new();
+                for length in 0..=self.units.len() {
+                    for (extras, count) in self.extra_counts() {
+                        let mut chosen = &self.synced | &self.prefix(length);
+                        let mut removed = Parts::new();
+                        for (brought, lost) in &extras[..count] {
+                            chosen.extend(brought);
+                            removed.extend(lost);
+                        }
+                        removed = &removed - &chosen;
+                        all.insert((chosen, removed));
+                    }
+                }
+                Some(all)
             }
             Model::Ext4Ordered => {
                 let lengths = self.committed..=self.units.len();
-                Some(lengths.map(|length| self.prefix(length)).collect())
+                let chosen = lengths.map(|length| (self.prefix(length), Parts::new()));
+                Some(chosen.collect())
             }
         }
     }
 
+    /// Returns each list of extras, with each number of them.
+    fn extra_counts(&self) -> impl Iterator<Item = (&[(Parts, Parts)], usize)> {
+        let lists = self.extras.iter();
+        lists.flat_map(|list| (0..=list.len()).map(move |count| (&list[..], count)))
+    }
+
     /// Returns the synced parts with any of the changes that no sync covers.
-    fn subsets(&self) -> Option<Vec<Parts>> {
+    fn subsets(&self) -> Option<BTreeSet<(Parts, Parts)>> {
         let mut changes: Vec<Parts> = Vec::new();
         for (unit, parts) in self.units.iter().enumerate() {
             let directories: BTreeSet<_> = parts
@@ -52,18 +68,24 @@ impl Disk {
             }
         }
         changes.retain(|change| !change.is_subset(&self.synced));
-        if changes.len() > MOST_CHANGES {
+        let extras = self.extras.iter().flatten();
+        let removals: Parts = extras.flat_map(|(_, lost)| lost).copied().collect();
+        let removals = Vec::from_iter(&removals - &self.synced);
+        if changes.len() + removals.len() > MOST_CHANGES {
             return None;
         }
-        let mut subsets = Vec::new();
-        for subset in 0..1_u32 << changes.len() {
+        let mut subsets = BTreeSet::new();
+        for subset in 0..1_u32 << (changes.len() + removals.len()) {
+            let is_in = |number: &usize| subset & (1 << number) != 0;
             let mut chosen = self.synced.clone();
-            for (number, change) in changes.iter().enumerate() {
-                if subset & (1 << number) != 0 {
-                    chosen.extend(change);
-                }
+            for number in (0..changes.len()).filter(is_in) {
+                chosen.extend(&changes[number]);
             }
-            subsets.push(chosen);
+            let removed = removals.iter().enumerate();
+            let removed = removed.filter(|(number, _)| is_in(&(changes.len() + number)));
+            let removed: Parts = removed.map(|(_, part)| *part).collect();
+            let removed = &removed - &chosen;
+            subsets.insert((chosen, removed));
         }
         Some(subsets)
     }
@@ -72,6 +94,7 @@ impl Disk {
     pub(super) fn states_with(
         &self,
         chosen: &Parts,
+        removed: &Parts,
         sector: usize,
         limit: usize,
     ) -> Option<Vec<State>> {
@@ -81,8 +104,11 @@ impl Disk {
             .iter()
             .map(|node| node.first_mode)
             .collect::<Vec<_>>();
-        for (unit, part) in chosen {
+        for (unit, part) in &(chosen | removed) {
             match &self.units[*unit][*part] {
+                Part::Entry { place, .. } if removed.contains(&(*unit, *part)) => {
+                    entries.remove(place);
+                }
                 Part::Entry {
                     place,
                     new: Some(node),

@@ -123,8 +123,8 @@ pub(crate) fn states(
         disk.call(op);
     }
     let mut all = BTreeSet::new();
-    for chosen in disk.metadata_choices()? {
-        all.extend(disk.states_with(&chosen, sector, limit)?);
+    for (chosen, removed) in disk.metadata_choices()? {
+        all.extend(disk.states_with(&chosen, &removed, sector, limit)?);
         if all.len() > limit {
             return None;
         }
@@ -246,6 +246,12 @@ struct Disk {
     units: Vec<Vec<Part>>,
     /// The parts that syncs covered: `Posix` and `Journaled`.
     synced: Parts,
+    /// The files that Btrfs has logged since its last commit.
+    logged: BTreeSet<usize>,
+    /// In the order of time: parts that Btrfs can bring without earlier ones, and parts of which it
+    /// can bring the removal of the old name alone. The second list is that of a log without the
+    /// files that replace other files.
+    extras: [Vec<(Parts, Parts)>; 2],
     /// The number of units before the last commit, and its step: `Ext4Ordered`.
     committed: usize,
     commit_step: usize,
@@ -263,6 +269,8 @@ impl Disk {
             handles: Vec::new(),
             units: Vec::new(),
             synced: Parts::new(),
+            logged: BTreeSet::new(),
+            extras: [Vec::new(), Vec::new()],
             committed: 0,
             commit_step: 0,
             step: 0,

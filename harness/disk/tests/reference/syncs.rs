@@ -9,12 +9,80 @@ impl Disk {
         if self.nodes[file].data_dirty || self.nodes[file].meta_dirty {
             self.sync_file(file, true);
         }
+        self.log_file(file);
     }
 
     pub(super) fn fdatasync(&mut self, file: usize) {
         if self.nodes[file].data_dirty || self.is_new(file) {
             self.sync_file(file, false);
         }
+        self.log_file(file);
+    }
+
+    /// Btrfs logs the names of a file at each sync of the file.
+    fn log_file(&mut self, file: usize) {
+        let names = self.names_to(file);
+        for list in &mut self.extras {
+            list.push((names.clone(), Parts::new()));
+        }
+        self.logged.insert(file);
+    }
+
+    /// Btrfs logs a change of a logged file's names at once, and brings it with any later sync.
+    pub(super) fn log_change(&mut self) {
+        let with = self.log_of_change(&|node| self.logged.contains(&node));
+        let unit = self.units.last().expect("there was a change");
+        let sources: Vec<usize> = unit
+            .iter()
+            .filter_map(|part| match part {
+                Part::Entry {
+                    old: Some(old),
+                    new: None,
+                    ..
+                } => Some(*old),
+                _ => None,
+            })
+            .filter(|moved| {
+                unit.iter().any(|part| {
+                    matches!(part,
+                Part::Entry { old: Some(old), new: Some(new), .. }
+                    if new == moved && self.logged.contains(old))
+                })
+            })
+            .collect();
+        let is_logged = |node| self.logged.contains(&node) && !sources.contains(&node);
+        let without = self.log_of_change(&is_logged);
+        self.extras[0].push(with);
+        self.extras[1].push(without);
+    }
+
+    fn log_of_change(&self, is_logged: &dyn Fn(usize) -> bool) -> (Parts, Parts) {
+        let unit = self.units.len() - 1;
+        let (mut brought, mut removed) = (Parts::new(), Parts::new());
+        for (number, part) in self.units[unit].iter().enumerate() {
+            let Part::Entry { old, new, .. } = part else {
+                continue;
+            };
+            let logged = |node: &Option<usize>| node.filter(|node| is_logged(*node));
+            match (logged(new), logged(old)) {
+                (Some(file), _) => brought.extend(self.names_to(file)),
+                (None, Some(file)) if new.is_none() => brought.extend(self.names_to(file)),
+                // The log loses the old name, and has no new one.
+                (None, Some(_)) => drop(removed.insert((unit, number))),
+                (None, None) => {}
+            }
+        }
+        (brought, removed)
+    }
+
+    /// Returns the parts that lead to the file: names, modes, and the parts that freed names.
+    fn names_to(&self, file: usize) -> Parts {
+        let mut parts = self.modes(file);
+        parts.extend(self.names(file));
+        for directory in self.directories_to(file) {
+            parts.extend(self.names(directory));
+        }
+        self.closed(parts)
     }
 
     /// Tells whether the program created the file and no sync brought its creation.
@@ -36,6 +104,7 @@ impl Disk {
     /// Syncs the bytes of these blocks, and the metadata as after a sync of all bytes.
     pub(super) fn sync_blocks(&mut self, file: usize, blocks: Range<usize>, full: bool) {
         self.sync_metadata(file, full);
+        self.log_file(file);
         let node = &mut self.nodes[file];
         node.dirty_blocks.retain(|block| !blocks.contains(block));
         node.data_dirty = !node.dirty_blocks.is_empty();
@@ -66,11 +135,7 @@ impl Disk {
             Model::Journaled => {
                 self.synced.extend(self.sizes(file));
                 if with_metadata {
-                    self.synced.extend(self.modes(file));
-                    self.synced.extend(self.names(file));
-                    for directory in self.directories_to(file) {
-                        self.synced.extend(self.names(directory));
-                    }
+                    self.synced.extend(self.names_to(file));
                     self.close();
                 }
             }
@@ -83,6 +148,11 @@ impl Disk {
 
     pub(super) fn fsync_directory(&mut self, directory: usize) {
         self.commit_if(self.nodes[directory].sync_step);
+        let inside = self
+            .entries
+            .iter()
+            .filter(|(place, _)| place.0 == directory);
+        self.logged.extend(inside.map(|(_, node)| *node));
         match self.model {
             Model::Posix => {
                 self.synced.extend(self.parts_in(directory));
@@ -116,6 +186,8 @@ impl Disk {
 
     pub(super) fn sync_all(&mut self) {
         self.synced = self.parts_that(|_| true);
+        self.logged.clear();
+        self.extras = [Vec::new(), Vec::new()];
         self.commit();
         for node in 0..self.nodes.len() {
             self.make_bytes_durable(node);
@@ -147,9 +219,13 @@ impl Disk {
     /// with all parts of their units.
     fn close(&mut self) {
         self.synced.retain(|(unit, _)| *unit < self.committed);
+        self.synced = self.closed(self.synced.clone());
+    }
+
+    fn closed(&self, mut all: Parts) -> Parts {
         loop {
-            let mut closed = self.synced.clone();
-            for (unit, part) in &self.synced {
+            let mut closed = all.clone();
+            for (unit, part) in &all {
                 let Some(place) = self.units[*unit][*part].place() else {
                     continue;
                 };
@@ -160,10 +236,10 @@ impl Disk {
                     }
                 }
             }
-            if closed == self.synced {
-                return;
+            if closed == all {
+                return all;
             }
-            self.synced = closed;
+            all = closed;
         }
     }
 

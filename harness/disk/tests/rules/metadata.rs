@@ -301,3 +301,41 @@ fn synced_writes_are_durable() {
     };
     assert_eq!(numbers(&[chmod("a", 0o600), open("a"), empty]), [2, 2, 2]);
 }
+
+#[test]
+fn fdatasync_can_bring_names_without_earlier_changes() {
+    let program = [rename("x", "y"), link("a", "b"), open("a"), fdatasync(0)];
+    let state = "d0/, a=100:a n2, b=100:a n2, x=100:x n1";
+    assert!(has(&program, Model::Journaled, state));
+    assert!(!has(&program, Model::Ext4Ordered, state));
+}
+
+#[test]
+fn names_of_a_synced_file_can_overtake_earlier_changes() {
+    let sync_c = [create("c"), write(0, 0, 1, b'N'), fsync(0)];
+    let program = [&sync_c[..], &[rename("x", "y"), rename("c", "e")]].concat();
+    let state = "d0/, a=100:a n1, e=1:N n1, x=100:x n1";
+    assert!(has(&program, Model::Journaled, state));
+    assert!(!has(&program, Model::Ext4Ordered, state));
+    // A file that is not synced has no such names.
+    let program = [&sync_c[..], &[rename("x", "y"), rename("a", "e")]].concat();
+    let state = "d0/, c=1:N n1, e=100:a n1, x=100:x n1";
+    assert!(!has(&program, Model::Journaled, state));
+}
+
+#[test]
+fn name_of_a_replaced_synced_file_can_be_missing() {
+    let program = [
+        create("c"),
+        write(0, 0, 1, b'N'),
+        fsync(0),
+        rename("a", "c"),
+    ];
+    let state = "d0/, a=100:a n1, x=100:x n1";
+    assert!(has(&program, Model::Posix, state));
+    assert!(has(&program, Model::Journaled, state));
+    assert!(!has(&program, Model::Ext4Ordered, state));
+    // A sync of the new file brings the name.
+    let program = [&program[..], &[open("c"), fsync(1)]].concat();
+    assert!(!has(&program, Model::Journaled, state));
+}

@@ -1,0 +1,82 @@
+//! The parts of changes that belong to the names of a file.
+
+use crate::durable::{PartId, Unit};
+use crate::file_system::{FileSystem, NodeId, Slot};
+use crate::journal::Part;
+use std::collections::HashSet;
+
+/// Lists the parts that set the mode of a file, or a name of the file or of a directory above it.
+pub(crate) fn parts(units: &[Unit<'_>], live: &FileSystem, file: NodeId) -> HashSet<PartId> {
+    let mut nodes = live.ancestors(file);
+    nodes.push(file);
+    let is_name = |part: &Part| match part {
+        Part::Entry { node, previous, .. } => [node, previous]
+            .into_iter()
+            .flatten()
+            .any(|named| nodes.contains(named)),
+        _ => false,
+    };
+    let is_mode = |part: &Part| matches!(part, Part::Mode { node, .. } if *node == file);
+    let mut found = HashSet::new();
+    for (unit, change) in units.iter().enumerate() {
+        // A rename within one directory is one change.
+        let is_whole = is_within_one_directory(change.parts) && change.parts.iter().any(is_name);
+        for (number, part) in change.parts.iter().enumerate() {
+            if is_whole || is_name(part) || is_mode(part) {
+                found.insert((unit, number));
+            }
+        }
+    }
+    found
+}
+
+/// Adds each change that freed the entry of one of the parts.
+pub(crate) fn close(units: &[Unit<'_>], parts: &mut HashSet<PartId>) {
+    let slot = |part: &Part| match part {
+        Part::Entry { slot, .. } => Some(slot.clone()),
+        _ => None,
+    };
+    loop {
+        let before = parts.len();
+        let slots: Vec<(usize, Slot)> = parts
+            .iter()
+            .filter_map(|(unit, number)| Some((*unit, slot(&units[*unit].parts[*number])?)))
+            .collect();
+        for (unit, freed) in slots {
+            for (earlier, change) in units[..unit].iter().enumerate() {
+                let mut of_change = change.parts.iter().filter_map(slot);
+                if of_change.any(|other| other == freed) {
+                    parts.extend((0..change.parts.len()).map(|number| (earlier, number)));
+                }
+            }
+        }
+        if parts.len() == before {
+            return;
+        }
+    }
+}
+
+/// Whether all entries that the change sets or removes are in one directory.
+pub(crate) fn is_within_one_directory(parts: &[Part]) -> bool {
+    let directory = |part: &Part| match part {
+        Part::Entry { slot, .. } => Some(slot.directory),
+        _ => None,
+    };
+    parts
+        .windows(2)
+        .all(|pair| directory(&pair[0]) == directory(&pair[1]))
+}
+
+/// Whether the change moves a name out of this directory into another one.
+pub(crate) fn moves_out(parts: &[Part], directory: NodeId) -> bool {
+    let removes = |part: &Part| match part {
+        Part::Entry { slot, previous, .. } if slot.directory == directory => *previous,
+        _ => None,
+    };
+    parts.iter().filter_map(removes).any(|moved| {
+        parts.iter().any(|part| {
+            matches!(part, Part::Entry { slot, node: Some(node), .. }
+                if *node == moved && slot.directory != directory)
+        })
+    })
+}
