@@ -6,11 +6,9 @@ use crate::journal::{Event, Journal, Part, SyncKind};
 use crate::log_tree::{self, Optional};
 use crate::names;
 use crate::power_loss::PowerLoss;
+use crate::unit::{PartId, Unit};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
-
-/// The number of a metadata change, and of one of its parts.
-pub(crate) type PartId = (usize, usize);
 
 /// The durable changes after some of a program's calls.
 #[derive(Debug)]
@@ -26,15 +24,6 @@ pub(crate) struct Durable<'a> {
     files: BTreeMap<NodeId, DurableBytes>,
     /// The whole pages that each sync of a range made durable, by the index of the sync in the log.
     pub(crate) ranges: BTreeMap<usize, Range<usize>>,
-}
-
-/// The metadata change of one call.
-#[derive(Debug)]
-pub(crate) struct Unit<'a> {
-    /// The index of the change in the journal's log.
-    pub(crate) index: usize,
-    pub(crate) call: usize,
-    pub(crate) parts: &'a [Part],
 }
 
 impl<'a> Durable<'a> {
@@ -89,7 +78,8 @@ impl<'a> Durable<'a> {
             walk.live.apply(&logged.event);
         }
         let mut durable = walk.durable;
-        durable.optional = log_tree::optional(journal, &durable, calls, power_loss);
+        durable.optional =
+            log_tree::optional(journal, &durable.units, &durable.parts, calls, power_loss);
         durable
     }
 

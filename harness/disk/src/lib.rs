@@ -16,6 +16,7 @@ mod replay;
 mod representatives;
 mod snapshot;
 mod states;
+mod unit;
 
 pub use file_system::NodeId;
 pub use journal::{Journal, SyncKind};

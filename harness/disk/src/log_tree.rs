@@ -1,15 +1,15 @@
 //! Changes of names that Btrfs brings although earlier changes are missing.
 //!
-//! A sync of a file writes the file's names to the log tree, with `fdatasync` too. Until the next
-//! commit, later changes of these names go to the log tree as well, and reach the disk with the sync
-//! of any other file. The log tree of a replaced file loses the name, even if the new file is not in
-//! the log tree: then the name is missing after a loss of power.
+//! A sync of a file writes the file's names to the log tree. `fdatasync` does so, too. Until the
+//! next commit, later changes of these names go to the log tree as well. They reach the disk with
+//! the sync of any other file. When a file replaces a file of the log tree, the log tree loses the
+//! name. If the new file is not in the log tree, the name is missing after a loss of power.
 
-use crate::durable::{Durable, PartId, Unit};
 use crate::file_system::{FileSystem, NodeId};
 use crate::journal::{Event, Journal, Part};
 use crate::names;
 use crate::power_loss::PowerLoss;
+use crate::unit::{PartId, Unit};
 use std::collections::HashSet;
 
 /// Changes that the disk can have besides.
@@ -33,21 +33,22 @@ enum Replacing {
 /// Under `Posix`, lists removals alone.
 pub(crate) fn optional(
     journal: &Journal,
-    durable: &Durable<'_>,
+    units: &[Unit<'_>],
+    durable: &HashSet<PartId>,
     calls: usize,
     power_loss: PowerLoss,
 ) -> Vec<Optional> {
-    let is_open = |id: &PartId| !durable.parts.contains(id);
-    let ids = |unit: usize| (0..durable.units[unit].parts.len()).map(move |part| (unit, part));
+    let is_open = |id: &PartId| !durable.contains(id);
+    let ids = |unit: usize| (0..units[unit].parts.len()).map(move |part| (unit, part));
     let has_open = |unit: usize| ids(unit).any(|id| is_open(&id));
     // Most explorations end here.
-    if power_loss == PowerLoss::Ext4Ordered || !(0..durable.units.len()).any(has_open) {
+    if power_loss == PowerLoss::Ext4Ordered || !(0..units.len()).any(has_open) {
         return Vec::new();
     }
     let mut found: Vec<Optional> = Vec::new();
     for replacing in [Replacing::IfSynced, Replacing::Never] {
         let mut brought = Optional::default();
-        for next in changes(journal, durable, calls, replacing) {
+        for next in changes(journal, units, calls, replacing) {
             let before = brought.clone();
             if power_loss == PowerLoss::Journaled {
                 brought.parts.extend(next.parts.into_iter().filter(is_open));
@@ -66,25 +67,25 @@ pub(crate) fn optional(
 /// Lists the changes of the log tree, in the order of time.
 fn changes(
     journal: &Journal,
-    durable: &Durable<'_>,
+    units: &[Unit<'_>],
     calls: usize,
     replacing: Replacing,
 ) -> Vec<Optional> {
     let mut live = journal.before.clone();
     let mut logged: HashSet<NodeId> = HashSet::new();
     let mut found: Vec<Optional> = Vec::new();
-    let mut units = 0;
+    let mut made = 0;
     for event in journal.until(calls).iter().map(|logged| &logged.event) {
         live.apply(event);
         match event {
             Event::Metadata(parts) => {
-                units += 1;
-                let units = &durable.units[..units];
-                found.push(of_change(units, &live, &logged, parts, replacing));
+                made += 1;
+                let change = of_change(&units[..made], &live, &logged, parts, replacing);
+                found.push(change);
             }
             Event::Sync { node, .. } if live.file(*node).is_some() => {
                 found.push(Optional {
-                    parts: names_of(&durable.units[..units], &live, *node),
+                    parts: names_of(&units[..made], &live, *node),
                     ..Optional::default()
                 });
                 logged.insert(*node);

@@ -1,8 +1,9 @@
 //! The choices of metadata changes that a disk can have after a loss of power.
 
-use crate::durable::{Durable, PartId};
+use crate::durable::Durable;
 use crate::names::is_within_one_directory;
 use crate::power_loss::PowerLoss;
+use crate::unit::PartId;
 use std::collections::BTreeSet;
 
 /// The metadata changes that one state of the disk has.

@@ -1,8 +1,8 @@
 //! The parts of changes that belong to the names of a file.
 
-use crate::durable::{PartId, Unit};
 use crate::file_system::{FileSystem, NodeId, Slot};
 use crate::journal::Part;
+use crate::unit::{PartId, Unit};
 use std::collections::HashSet;
 
 /// Lists the parts that set the mode of a file, or a name of the file or of a directory above it.
