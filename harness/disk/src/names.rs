@@ -30,7 +30,8 @@ pub(crate) fn parts(units: &[Unit<'_>], live: &FileSystem, file: NodeId) -> Hash
     found
 }
 
-/// Adds each change that freed the entry of one of the parts.
+/// Adds each change that freed the entry of one of the parts, unless the change belongs to a file
+/// whose creation is missing: Btrfs need not bring a new file that had the name before.
 pub(crate) fn close(units: &[Unit<'_>], parts: &mut HashSet<PartId>) {
     let slot = |part: &Part| match part {
         Part::Entry { slot, .. } => Some(slot.clone()),
@@ -44,8 +45,19 @@ pub(crate) fn close(units: &[Unit<'_>], parts: &mut HashSet<PartId>) {
             .collect();
         for (unit, freed) in slots {
             for (earlier, change) in units[..unit].iter().enumerate() {
-                let mut of_change = change.parts.iter().filter_map(slot);
-                if of_change.any(|other| other == freed) {
+                let is_freed = |part: &Part| match part {
+                    Part::Entry {
+                        slot,
+                        node,
+                        previous,
+                        ..
+                    } if *slot == freed => node
+                        .or(*previous)
+                        .and_then(|file| creation(units, file))
+                        .is_none_or(|created| parts.contains(&created)),
+                    _ => false,
+                };
+                if change.parts.iter().any(is_freed) {
                     parts.extend((0..change.parts.len()).map(|number| (earlier, number)));
                 }
             }
@@ -54,6 +66,14 @@ pub(crate) fn close(units: &[Unit<'_>], parts: &mut HashSet<PartId>) {
             return;
         }
     }
+}
+
+/// Returns the part that creates the file or directory, if one of the units does.
+fn creation(units: &[Unit<'_>], created: NodeId) -> Option<PartId> {
+    let is_creation = |part: &Part| matches!(part, Part::Entry { node: Some(node), creates: true, .. } if *node == created);
+    let number = |unit: &Unit<'_>| unit.parts.iter().position(is_creation);
+    let mut units = units.iter().enumerate();
+    units.find_map(|(unit, change)| Some((unit, number(change)?)))
 }
 
 /// Whether all entries that the change sets or removes are in one directory.

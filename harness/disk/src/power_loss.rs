@@ -17,7 +17,12 @@ pub enum PowerLoss {
     /// these changes. Besides, a state has the changes that syncs brought. `fsync` of a file brings
     /// its bytes, its length, its names and the directories above them. `fsync` of a directory
     /// brings its entries. Bytes reach the disk in sectors and in any order, before or after
-    /// metadata.
+    /// metadata. Until a truncation is on the disk, only the pages that it keeps can change, and the
+    /// file cannot grow.
+    ///
+    /// Two exceptions come from Btrfs. Later changes of the names of a synced file can be on the
+    /// disk without earlier changes of other files. If a file replaces a synced one and is not
+    /// synced itself, the name can be missing.
     #[default]
     Journaled,
     /// The states that ext4 can leave with `data=ordered`.

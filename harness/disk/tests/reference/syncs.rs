@@ -231,7 +231,16 @@ impl Disk {
                 };
                 for earlier in 0..*unit {
                     let parts = &self.units[earlier];
-                    if parts.iter().any(|part| part.place() == Some(place)) {
+                    // Btrfs need not bring a new file that had the name before.
+                    let is_there = |part: &Part| match part {
+                        Part::Entry { old, new, .. } => new
+                            .or(*old)
+                            .and_then(|node| self.nodes[node].created)
+                            .is_none_or(|created| all.contains(&(created, 0))),
+                        Part::Size { .. } | Part::Mode { .. } => false,
+                    };
+                    let mut on_place = parts.iter().filter(|part| part.place() == Some(place));
+                    if on_place.any(is_there) {
                         closed.extend((0..parts.len()).map(|part| (earlier, part)));
                     }
                 }

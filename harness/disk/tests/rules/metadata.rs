@@ -339,3 +339,26 @@ fn name_of_a_replaced_synced_file_can_be_missing() {
     let program = [&program[..], &[open("c"), fsync(1)]].concat();
     assert!(!has(&program, Model::Journaled, state));
 }
+
+#[test]
+fn new_file_that_had_a_synced_name_before_can_be_missing() {
+    let program = [
+        create("c"),
+        rename("c", "d0/c"),
+        create("c"),
+        write(1, 0, 1, b'N'),
+        fsync(1),
+    ];
+    let state = "d0/, a=100:a n1, c=1:N n1, x=100:x n1";
+    assert!(has(&program, Model::Journaled, state));
+    assert!(!has(&program, Model::Ext4Ordered, state));
+    // An old file is moved.
+    let program = [
+        rename("a", "d0/a"),
+        create("a"),
+        write(0, 0, 1, b'N'),
+        fsync(0),
+    ];
+    let state = "d0/, a=1:N n1, x=100:x n1";
+    assert!(!has(&program, Model::Journaled, state));
+}
