@@ -42,7 +42,6 @@ impl<'a> Durable<'a> {
             power_loss,
             live: journal.before.clone(),
             nodes: BTreeMap::new(),
-            commit: 0,
             is_aborted: false,
         };
         for (index, logged) in journal.until(calls).iter().enumerate() {
@@ -70,7 +69,7 @@ impl<'a> Durable<'a> {
                 Event::Sync { .. } | Event::SyncAll if walk.is_aborted => {}
                 Event::Sync { node, kind, range } => match walk.live.file(*node) {
                     Some(_) => walk.sync_file(*node, *kind, range.as_ref(), index),
-                    None => walk.sync_directory(*node, index),
+                    None => walk.sync_directory(*node),
                 },
                 Event::FailedSync { node } => walk.fail_sync(*node),
                 Event::SyncAll => walk.sync_all(index),
@@ -97,8 +96,6 @@ struct Walk<'a> {
     /// The file system as the program sees it.
     live: FileSystem,
     nodes: BTreeMap<NodeId, Changes>,
-    /// The end of the log at the last commit, as an index.
-    commit: usize,
     /// Whether the sync of a directory has failed.
     is_aborted: bool,
 }
@@ -197,7 +194,7 @@ impl Walk<'_> {
         if range.is_none() {
             self.keep_bytes(file, index);
         }
-        self.commit_after(last_change, index);
+        self.commit_until(last_change);
         match self.power_loss {
             PowerLoss::Posix => self.keep(|part| match part {
                 Part::Size { file: node, .. } => *node == file,
@@ -225,9 +222,9 @@ impl Walk<'_> {
         }
     }
 
-    fn sync_directory(&mut self, directory: NodeId, index: usize) {
+    fn sync_directory(&mut self, directory: NodeId) {
         let last_change = self.nodes.entry(directory).or_default().sync;
-        self.commit_after(last_change, index);
+        self.commit_until(last_change);
         if self.power_loss == PowerLoss::Ext4Ordered {
             return;
         }
@@ -258,15 +255,16 @@ impl Walk<'_> {
         for changes in self.nodes.values_mut() {
             (changes.data, changes.any) = (false, false);
         }
-        self.commit_after(index, index);
+        self.commit_until(index);
     }
 
-    /// Commits all metadata, if the last change at this end of the log is not committed.
-    fn commit_after(&mut self, last_change: usize, index: usize) {
-        if last_change > self.commit {
-            self.commit = index;
-            self.durable.committed = self.durable.units.len();
-        }
+    /// Commits the metadata up to the last change of the synced node, at this end of the log.
+    ///
+    /// The kernel may have committed this change on its own. Then the sync commits nothing more.
+    fn commit_until(&mut self, last_change: usize) {
+        let units = &self.durable.units;
+        let count = units.partition_point(|unit| unit.index < last_change);
+        self.durable.committed = self.durable.committed.max(count);
     }
 
     fn keep_bytes(&mut self, file: NodeId, index: usize) {

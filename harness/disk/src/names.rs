@@ -5,20 +5,30 @@ use crate::journal::Part;
 use crate::unit::{PartId, Unit};
 use std::collections::HashSet;
 
-/// Lists the parts that set the mode of a file, or a name of the file or of a directory above it.
+/// Lists the parts that set the mode of a file, or that set or remove a name of the file or of a
+/// directory above it.
+///
+/// The rename of another file over the file is not among these parts: Btrfs need not bring it.
 pub(crate) fn parts(units: &[Unit<'_>], live: &FileSystem, file: NodeId) -> HashSet<PartId> {
     let mut nodes = live.ancestors(file);
     nodes.push(file);
-    let is_name = |part: &Part| match part {
-        Part::Entry { node, previous, .. } => [node, previous]
-            .into_iter()
-            .flatten()
-            .any(|named| nodes.contains(named)),
-        _ => false,
-    };
     let is_mode = |part: &Part| matches!(part, Part::Mode { node, .. } if *node == file);
     let mut found = HashSet::new();
     for (unit, change) in units.iter().enumerate() {
+        let sets = |wanted: NodeId| {
+            let mut parts = change.parts.iter();
+            parts
+                .any(|part| matches!(part, Part::Entry { node: Some(node), .. } if *node == wanted))
+        };
+        let is_name = |part: &Part| match part {
+            Part::Entry { node, previous, .. } => {
+                node.is_some_and(|node| nodes.contains(&node))
+                    || previous.is_some_and(|previous| {
+                        nodes.contains(&previous) && (node.is_none() || sets(previous))
+                    })
+            }
+            _ => false,
+        };
         // A rename within one directory is one change.
         let is_whole = is_within_one_directory(change.parts) && change.parts.iter().any(is_name);
         for (number, part) in change.parts.iter().enumerate() {

@@ -298,6 +298,7 @@ impl Disk {
             }
         }
         self.units.push(parts);
+        self.unit_steps.push(self.step);
         self.log_change();
     }
 }

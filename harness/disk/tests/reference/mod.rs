@@ -252,9 +252,10 @@ struct Disk {
     /// can bring the removal of the old name alone. The second list is that of a log without the
     /// files that replace other files.
     extras: [Vec<(Parts, Parts)>; 2],
-    /// The number of units before the last commit, and its step: `Ext4Ordered`.
+    /// The number of units that were surely committed: `Ext4Ordered`.
     committed: usize,
-    commit_step: usize,
+    /// The step of each unit.
+    unit_steps: Vec<usize>,
     /// Counts the changes: units and writes.
     step: usize,
 }
@@ -272,7 +273,7 @@ impl Disk {
             logged: BTreeSet::new(),
             extras: [Vec::new(), Vec::new()],
             committed: 0,
-            commit_step: 0,
+            unit_steps: Vec::new(),
             step: 0,
         };
         disk.add(Kind::Directory, 0o755, Vec::new());

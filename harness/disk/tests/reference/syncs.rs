@@ -120,7 +120,7 @@ impl Disk {
     fn sync_metadata(&mut self, file: usize, full: bool) {
         let with_metadata = full || self.is_new(file) && self.model != Model::Posix;
         let node = &self.nodes[file];
-        self.commit_if(if full {
+        self.commit_until(if full {
             node.sync_step
         } else {
             node.datasync_step
@@ -147,7 +147,7 @@ impl Disk {
     }
 
     pub(super) fn fsync_directory(&mut self, directory: usize) {
-        self.commit_if(self.nodes[directory].sync_step);
+        self.commit_until(self.nodes[directory].sync_step);
         let inside = self
             .entries
             .iter()
@@ -188,7 +188,7 @@ impl Disk {
         self.synced = self.parts_that(|_| true);
         self.logged.clear();
         self.extras = [Vec::new(), Vec::new()];
-        self.commit();
+        self.committed = self.units.len();
         for node in 0..self.nodes.len() {
             self.make_bytes_durable(node);
             self.nodes[node].data_dirty = false;
@@ -203,16 +203,12 @@ impl Disk {
         node.dirty_blocks.clear();
     }
 
-    /// Commits as ext4 does, if the last change of the synced node is not committed.
-    fn commit_if(&mut self, last_change: usize) {
-        if last_change > self.commit_step {
-            self.commit();
-        }
-    }
-
-    fn commit(&mut self) {
-        self.committed = self.units.len();
-        self.commit_step = self.step;
+    /// Commits the units up to the last change of the synced node, as ext4 does. It may have
+    /// committed this change on its own: then the sync commits no later unit.
+    fn commit_until(&mut self, last_change: usize) {
+        let is_earlier = |step: &&usize| **step <= last_change;
+        let count = self.unit_steps.iter().filter(is_earlier).count();
+        self.committed = self.committed.max(count);
     }
 
     /// Removes the parts that ext4 has not committed. Adds the earlier parts on each synced entry,
@@ -272,18 +268,31 @@ impl Disk {
         directories
     }
 
-    /// Returns the parts that set or remove a name of the node. Of a rename within one directory,
-    /// returns both parts.
+    /// Returns the parts that set or remove a name of the node, but not those of a rename over it.
+    /// Of a rename within one directory, returns both parts.
     fn names(&self, wanted: usize) -> Parts {
-        let mut found = self.parts_that(|part| part.names(wanted));
+        let mut found = Parts::new();
         for (unit, parts) in self.units.iter().enumerate() {
+            let is_replaced = |part: &Part| {
+                matches!(part,
+                Part::Entry { old, new: Some(new), .. } if *old == Some(wanted) && *new != wanted)
+            };
+            let sets = |part: &Part| {
+                matches!(part,
+                Part::Entry { new: Some(new), .. } if *new == wanted)
+            };
+            let stays = parts.iter().any(sets);
+            let is_named = |part: &Part| part.names(wanted) && (stays || !is_replaced(part));
             let directories: BTreeSet<_> = parts
                 .iter()
                 .filter_map(Part::place)
                 .map(|place| place.0)
                 .collect();
-            if directories.len() == 1 && parts.iter().any(|part| part.names(wanted)) {
-                found.extend((0..parts.len()).map(|part| (unit, part)));
+            let whole = directories.len() == 1 && parts.iter().any(is_named);
+            for (number, part) in parts.iter().enumerate() {
+                if whole || is_named(part) {
+                    found.insert((unit, number));
+                }
             }
         }
         found
