@@ -17,7 +17,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 /// The number of violations that are shown in full.
-const SHOWN: usize = 20;
+const SHOWN: usize = 5;
 
 #[derive(Debug)]
 pub(crate) struct Campaign<'a> {
