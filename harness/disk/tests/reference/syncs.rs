@@ -75,14 +75,19 @@ impl Disk {
         (brought, removed)
     }
 
-    /// Returns the parts that lead to the file: names, modes, and the parts that freed names.
+    /// Returns the parts that lead to the file, and the parts that freed names.
     fn names_to(&self, file: usize) -> Parts {
+        self.closed(self.path_parts(file))
+    }
+
+    /// Returns the modes of the file, and its names and those of the directories above it.
+    fn path_parts(&self, file: usize) -> Parts {
         let mut parts = self.modes(file);
         parts.extend(self.names(file));
         for directory in self.directories_to(file) {
             parts.extend(self.names(directory));
         }
-        self.closed(parts)
+        parts
     }
 
     /// Tells whether the program created the file and no sync brought its creation.
@@ -135,7 +140,7 @@ impl Disk {
             Model::Journaled => {
                 self.synced.extend(self.sizes(file));
                 if with_metadata {
-                    self.synced.extend(self.names_to(file));
+                    self.synced.extend(self.path_parts(file));
                     self.close();
                 }
             }
