@@ -2,6 +2,7 @@
 
 use crate::file_system::{FileSystem, Node, NodeId, Slot};
 use crate::snapshot::Snapshot;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -41,6 +42,8 @@ pub(crate) enum Event {
     Sync {
         node: NodeId,
         kind: SyncKind,
+        /// The bytes that are synced, if not all.
+        range: Option<Range<usize>>,
     },
     FailedSync {
         node: NodeId,
@@ -296,7 +299,25 @@ impl Journal {
 
     /// Syncs a file or directory.
     pub fn sync(&mut self, node: NodeId, kind: SyncKind) {
-        self.log(Event::Sync { node, kind });
+        self.log(Event::Sync {
+            node,
+            kind,
+            range: None,
+        });
+    }
+
+    /// Syncs the pages of a file with these bytes, as a write with `O_SYNC` or `O_DSYNC` does.
+    ///
+    /// Brings no other bytes of the file. Metadata is as after [`sync`](Self::sync). An empty range
+    /// syncs nothing.
+    pub fn sync_range(&mut self, file: NodeId, kind: SyncKind, range: Range<usize>) {
+        if !range.is_empty() {
+            self.log(Event::Sync {
+                node: file,
+                kind,
+                range: Some(range),
+            });
+        }
     }
 
     /// Fails to sync a file or directory.
@@ -349,6 +370,13 @@ impl FileSystem {
                 ..
             } => self.write(*file, *offset, bytes),
             Event::Sync { .. } | Event::FailedSync { .. } | Event::SyncAll => {}
+        }
+    }
+
+    /// Removes the name that the part replaces.
+    pub(crate) fn remove_replaced(&mut self, part: &Part) {
+        if let Part::Entry { slot, .. } = part {
+            self.set(slot, None);
         }
     }
 
