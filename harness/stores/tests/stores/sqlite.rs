@@ -32,6 +32,14 @@ impl Settings {
         }
     }
 
+    /// Several processes could open this database: its index is in shared memory.
+    const fn shared_log(synchronous: &'static str) -> Self {
+        Self {
+            locking: "normal",
+            ..Self::exclusive_log(synchronous)
+        }
+    }
+
     const fn exclusive_log(synchronous: &'static str) -> Self {
         Self {
             journal: "wal",
@@ -133,7 +141,9 @@ fn explore(
     settings: Settings,
     invariant: fn(&Path, Crash) -> Result,
 ) -> Result<Explored, ExploreError> {
+    // SQLite builds the index of its log again after a crash.
     cx.explore()
+        .volatile("*-shm")
         .power_loss(PowerLoss::Journaled)
         .crash_everywhere(move |dir| operate(dir, settings), invariant)
 }
@@ -157,57 +167,69 @@ fn expect_unsafe(
 }
 
 /// `synchronous=EXTRA` keeps each acknowledged transaction.
-#[chaos(non_destructive)]
+#[chaos(non_destructive, timeout = "120s")]
 fn extra_is_durable(cx: Context) -> Result {
     expect_safe(&cx, Settings::rollback("extra"), is_durable)
 }
 
 /// `synchronous=FULL` keeps transactions whole.
-#[chaos(non_destructive)]
+#[chaos(non_destructive, timeout = "120s")]
 fn full_is_atomic(cx: Context) -> Result {
     expect_safe(&cx, Settings::rollback("full"), is_atomic)
 }
 
 /// `synchronous=FULL` does not sync the directory after it has removed the journal. As SQLite
 /// documents, a loss of power can therefore roll an acknowledged transaction back.
-#[chaos(non_destructive)]
+#[chaos(non_destructive, timeout = "120s")]
 fn full_is_not_durable(cx: Context) -> Result {
     expect_unsafe(&cx, Settings::rollback("full"), is_durable)
 }
 
 /// `synchronous=OFF` syncs nothing.
-#[chaos(non_destructive)]
+#[chaos(non_destructive, timeout = "120s")]
 fn off_is_not_atomic(cx: Context) -> Result {
     expect_unsafe(&cx, Settings::rollback("off"), is_atomic)
 }
 
 /// A log that is synced at each commit keeps each acknowledged transaction.
-#[chaos(non_destructive)]
+#[chaos(non_destructive, timeout = "120s")]
 fn full_log_is_durable(cx: Context) -> Result {
     expect_safe(&cx, Settings::exclusive_log("full"), is_durable)
 }
 
+/// The same with an index in shared memory.
+#[chaos(non_destructive, timeout = "120s")]
+fn full_shared_log_is_durable(cx: Context) -> Result {
+    expect_safe(&cx, Settings::shared_log("full"), is_durable)
+}
+
+/// A checkpoint without syncs can leave a part of a transaction.
+#[chaos(non_destructive, timeout = "120s")]
+fn off_shared_log_is_not_atomic(cx: Context) -> Result {
+    expect_unsafe(&cx, Settings::shared_log("off"), is_atomic)
+}
+
 /// A log that is synced at checkpoints only keeps transactions whole.
-#[chaos(non_destructive)]
+#[chaos(non_destructive, timeout = "120s")]
 fn normal_log_is_atomic(cx: Context) -> Result {
     expect_safe(&cx, Settings::exclusive_log("normal"), is_atomic)
 }
 
 /// A log that is synced at checkpoints only can lose acknowledged transactions.
-#[chaos(non_destructive)]
+#[chaos(non_destructive, timeout = "120s")]
 fn normal_log_is_not_durable(cx: Context) -> Result {
     expect_unsafe(&cx, Settings::exclusive_log("normal"), is_durable)
 }
 
 /// A checkpoint without syncs can leave a database with a part of a transaction.
-#[chaos(non_destructive)]
+#[chaos(non_destructive, timeout = "120s")]
 fn off_log_is_not_atomic(cx: Context) -> Result {
     expect_unsafe(&cx, Settings::exclusive_log("off"), is_atomic)
 }
 
 /// SQLite ignores a failure to open the directory that it would sync. So it acknowledges a
 /// transaction that a loss of power can roll back.
-#[chaos(non_destructive)]
+#[chaos(non_destructive, timeout = "120s")]
 fn extra_overlooks_a_directory_that_cannot_be_opened(cx: Context) -> Result {
     let settings = Settings::rollback("extra");
     prepare(cx.dir(), settings)?;
