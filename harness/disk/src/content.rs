@@ -82,6 +82,7 @@ enum FileEvent<'a> {
         call: usize,
         offset: usize,
         bytes: &'a [u8],
+        is_store: bool,
     },
     Size {
         length: usize,
@@ -118,9 +119,11 @@ impl ContentChoices {
                     call,
                     offset,
                     bytes,
+                    is_store,
                 } => {
                     let range = *offset..offset + bytes.len();
-                    if !is_hidden {
+                    // A store through a mapping never makes a file longer.
+                    if !is_hidden && !is_store {
                         ends.push(range.end);
                     }
                     choices.writes.push(Write {
@@ -360,12 +363,14 @@ fn events_since<'a>(
                 file: written,
                 offset,
                 bytes,
+                is_store,
                 ..
             } if *written == file => {
                 events.push(FileEvent::Write {
                     call: logged.call,
                     offset: *offset,
                     bytes,
+                    is_store: *is_store,
                 });
             }
             Event::Metadata(parts) => {

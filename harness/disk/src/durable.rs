@@ -5,6 +5,7 @@ use crate::file_system::{FileSystem, NodeId, Slot};
 use crate::journal::{Event, Journal, Part, SyncKind};
 use crate::power_loss::PowerLoss;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 
 /// The number of a metadata change, and of one of its parts.
 pub(crate) type PartId = (usize, usize);
@@ -61,6 +62,7 @@ impl<'a> Durable<'a> {
                     offset,
                     bytes,
                     grows,
+                    ..
                 } => {
                     walk.change(*file, index, true, *grows);
                     let pages = offset / PAGE..(offset + bytes.len()).div_ceil(PAGE);
@@ -70,11 +72,11 @@ impl<'a> Durable<'a> {
                 }
                 // After a failed sync of a directory, the file system accepts no changes.
                 Event::Sync { .. } | Event::SyncAll if walk.is_aborted => {}
-                Event::Sync { node, kind } => match walk.live.file(*node) {
-                    Some(_) => walk.sync_file(*node, *kind, index),
+                Event::Sync { node, kind, pages } => match walk.live.file(*node) {
+                    Some(_) => walk.sync_file(*node, *kind, pages.as_ref(), index),
                     None => walk.sync_directory(*node, index),
                 },
-                Event::FailedSync { node } => walk.fail_sync(*node),
+                Event::FailedSync { node, pages } => walk.fail_sync(*node, pages.as_ref()),
                 Event::SyncAll => walk.sync_all(index),
             }
             walk.live.apply(&logged.event);
@@ -156,7 +158,13 @@ impl Walk<'_> {
         }
     }
 
-    fn sync_file(&mut self, file: NodeId, kind: SyncKind, index: usize) {
+    fn sync_file(
+        &mut self,
+        file: NodeId,
+        kind: SyncKind,
+        pages: Option<&Range<usize>>,
+        index: usize,
+    ) {
         let durable = &self.durable;
         let is_durable = |id: PartId| match self.power_loss {
             PowerLoss::Ext4Ordered => id.0 < durable.committed,
@@ -172,13 +180,14 @@ impl Walk<'_> {
             return;
         }
         let is_full = kind == SyncKind::Full || is_new && self.power_loss != PowerLoss::Posix;
-        changes.data = false;
-        changes.any &= !is_full;
+        let is_left = changes.dirty.iter().any(|page| is_outside(pages, *page));
+        changes.data = is_left;
+        changes.any = is_left || changes.any && !is_full;
         let last_change = match kind {
             SyncKind::Full => changes.sync,
             SyncKind::Data => changes.data_sync,
         };
-        self.keep_bytes(file, index);
+        self.keep_bytes(file, pages, index);
         self.commit_after(last_change, index);
         match self.power_loss {
             PowerLoss::Posix => self.keep(|part| match part {
@@ -196,12 +205,16 @@ impl Walk<'_> {
         }
     }
 
-    fn fail_sync(&mut self, node: NodeId) {
+    fn fail_sync(&mut self, node: NodeId, pages: Option<&Range<usize>>) {
         match self.live.file(node) {
             Some(_) => {
                 let changes = self.nodes.entry(node).or_default();
-                changes.lost.append(&mut changes.dirty);
-                (changes.data, changes.any) = (false, false);
+                let dirty = std::mem::take(&mut changes.dirty).into_iter();
+                let (left, mut lost) = dirty.partition(|page| is_outside(pages, *page));
+                changes.dirty = left;
+                changes.lost.append(&mut lost);
+                changes.data = !changes.dirty.is_empty();
+                changes.any = changes.data;
             }
             None => self.is_aborted = true,
         }
@@ -233,7 +246,7 @@ impl Walk<'_> {
         self.keep(|_| true);
         let files: Vec<NodeId> = self.nodes.keys().copied().collect();
         for file in files {
-            self.keep_bytes(file, index);
+            self.keep_bytes(file, None, index);
         }
         for changes in self.nodes.values_mut() {
             (changes.data, changes.any) = (false, false);
@@ -249,15 +262,16 @@ impl Walk<'_> {
         }
     }
 
-    fn keep_bytes(&mut self, file: NodeId, index: usize) {
+    fn keep_bytes(&mut self, file: NodeId, pages: Option<&Range<usize>>, index: usize) {
         if self.live.file(file).is_none() {
             return;
         }
         let changes = self.nodes.entry(file).or_default();
-        changes.dirty.clear();
+        changes.dirty.retain(|page| is_outside(pages, *page));
+        let unwritten = changes.lost.union(&changes.dirty).copied().collect();
         let log = &self.journal.log[..index];
         let before = self.durable.bytes(self.journal, file);
-        let synced = before.synced(log, file, &self.live, &changes.lost);
+        let synced = before.synced(log, file, &self.live, &unwritten);
         self.durable.files.insert(file, synced);
     }
 
@@ -331,6 +345,11 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// Whether a sync of these pages leaves out this page.
+fn is_outside(pages: Option<&Range<usize>>, page: usize) -> bool {
+    pages.is_some_and(|pages| !pages.contains(&page))
 }
 
 /// Whether all entries that the change sets or removes are in one directory.

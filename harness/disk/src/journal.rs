@@ -2,6 +2,7 @@
 
 use crate::file_system::{FileSystem, Node, NodeId, Slot};
 use crate::snapshot::Snapshot;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -36,13 +37,18 @@ pub(crate) enum Event {
         bytes: Arc<[u8]>,
         /// Whether the write makes the file longer.
         grows: bool,
+        /// Whether the write is a store through a mapping, which has no end.
+        is_store: bool,
     },
     Sync {
         node: NodeId,
         kind: SyncKind,
+        /// The synced pages. `None` stands for all.
+        pages: Option<Range<usize>>,
     },
     FailedSync {
         node: NodeId,
+        pages: Option<Range<usize>>,
     },
     SyncAll,
 }
@@ -196,6 +202,7 @@ impl Journal {
             file,
             offset,
             grows: offset + bytes.len() > length,
+            is_store: false,
             bytes: bytes.into(),
         });
     }
@@ -255,12 +262,16 @@ impl Journal {
 
     /// Syncs a file or directory.
     pub fn sync(&mut self, node: NodeId, kind: SyncKind) {
-        self.log(Event::Sync { node, kind });
+        self.log(Event::Sync {
+            node,
+            kind,
+            pages: None,
+        });
     }
 
     /// Fails to sync a file or directory.
     pub fn fail_sync(&mut self, node: NodeId) {
-        self.log(Event::FailedSync { node });
+        self.log(Event::FailedSync { node, pages: None });
     }
 
     /// Fails to sync the whole file system.
@@ -288,7 +299,7 @@ impl Journal {
         self.log(Event::Metadata(parts));
     }
 
-    fn log(&mut self, event: Event) {
+    pub(crate) fn log(&mut self, event: Event) {
         self.live.apply(&event);
         self.log.push(Logged {
             call: self.calls,

@@ -7,6 +7,7 @@ mod durable_bytes;
 mod file_system;
 mod journal;
 mod lengths;
+mod mapped_stores;
 mod metadata;
 mod power_loss;
 mod replay;
@@ -16,6 +17,7 @@ mod states;
 
 pub use file_system::NodeId;
 pub use journal::{Journal, SyncKind};
+pub use mapped_stores::UnknownLength;
 pub use power_loss::PowerLoss;
 pub use replay::Replay;
 pub use snapshot::{Entry, File, Snapshot, SnapshotBuilder};
