@@ -9,7 +9,7 @@ pub(crate) mod page_event;
 pub(crate) mod request;
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use self::handlers::install;
+pub(crate) use self::handlers::{install, is_own_handler};
 
 use std::ops::Range;
 
@@ -28,4 +28,10 @@ pub(crate) const IS_SUPPORTED: bool = cfg!(target_arch = "x86_64");
 #[cfg(not(target_arch = "x86_64"))]
 pub(crate) fn install() -> std::io::Result<()> {
     Ok(())
+}
+
+/// Whether this is the address of a handler of this module. There is none.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn is_own_handler(_address: u64) -> bool {
+    false
 }

@@ -179,7 +179,6 @@ impl<'a> Decoder<'a> {
             libc::SYS_fchownat | libc::SYS_utimensat => {
                 self.change_attributes(tracee, a[0], a[1])?
             }
-            libc::SYS_mmap => self.map(tracee, a[2], a[4])?,
             libc::SYS_read
             | libc::SYS_pread64
             | libc::SYS_readv
@@ -318,24 +317,6 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Decodes a shared mapping. A program can change the mapped file without further system calls.
-    fn map(&self, tracee: &Tracee, protection: u64, file: u64) -> io::Result<Option<Effect>> {
-        let file = descriptor(file);
-        if file < 0 {
-            return Ok(None);
-        }
-        let Some(path) = self.below(tracee.link(file)?) else {
-            return Ok(None);
-        };
-        // If the file is open for writing, the program can make a read-only mapping writable later.
-        let writable = flags(protection) & libc::PROT_WRITE != 0
-            || tracee.descriptor(file)?.flags & libc::O_ACCMODE != libc::O_RDONLY;
-        Ok(writable.then_some(Effect::Unsupported {
-            path,
-            reason: "a shared mapping that can be written to, which changes the file without any call",
-        }))
-    }
-
     fn unknown(
         &self,
         tracee: &Tracee,
@@ -362,7 +343,7 @@ impl<'a> Decoder<'a> {
 
     /// Makes a path relative to the directory. Gives none for a deleted file and for a path outside
     /// of the directory.
-    fn below(&self, path: PathBuf) -> Option<PathBuf> {
+    pub(crate) fn below(&self, path: PathBuf) -> Option<PathBuf> {
         if is_deleted(&path) {
             return None;
         }
@@ -378,7 +359,7 @@ impl<'a> Decoder<'a> {
 }
 
 /// Gives the name of the system call with this number.
-fn name(number: i64) -> &'static str {
+pub(crate) fn name(number: i64) -> &'static str {
     let known = usize::try_from(number)
         .ok()
         .and_then(::syscalls::Sysno::new);

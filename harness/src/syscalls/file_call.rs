@@ -29,6 +29,12 @@ pub(crate) enum Effect {
         /// The sync that is a part of the call.
         sync: Option<Sync>,
     },
+    /// Changes bytes through a shared mapping, without a system call.
+    Store {
+        path: PathBuf,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
     Truncate {
         path: PathBuf,
         length: u64,
@@ -69,6 +75,12 @@ pub(crate) enum Effect {
     Sync {
         path: PathBuf,
         sync: Sync,
+    },
+    /// Writes some bytes of a file to the disk, with the metadata of [`Sync::Data`].
+    SyncRange {
+        path: PathBuf,
+        offset: u64,
+        length: u64,
     },
     /// Writes the whole file system to the disk.
     SyncAll,
@@ -116,6 +128,7 @@ impl Effect {
         match self {
             Self::Open { path, .. }
             | Self::Write { path, .. }
+            | Self::Store { path, .. }
             | Self::Truncate { path, .. }
             | Self::Extend { path, .. }
             | Self::Unlink { path }
@@ -123,6 +136,7 @@ impl Effect {
             | Self::MakeDirectory { path, .. }
             | Self::Symlink { path, .. }
             | Self::Sync { path, .. }
+            | Self::SyncRange { path, .. }
             | Self::Read { path }
             | Self::ChangeMode { path, .. }
             | Self::ChangeAttributes { path }
@@ -157,7 +171,10 @@ impl Effect {
 
     /// Whether the call writes cached changes to the disk.
     pub(crate) fn is_sync(&self) -> bool {
-        matches!(self, Self::Sync { .. } | Self::SyncAll)
+        matches!(
+            self,
+            Self::Sync { .. } | Self::SyncRange { .. } | Self::SyncAll
+        )
     }
 
     /// Whether the call may allocate space on the disk.
@@ -172,6 +189,7 @@ impl Effect {
             | Self::Link { .. }
             | Self::Symlink { .. }
             | Self::Sync { .. }
+            | Self::SyncRange { .. }
             | Self::SyncAll => true,
             _ => false,
         }
@@ -188,6 +206,12 @@ impl fmt::Display for FileCall {
                 Some(offset) => write!(f, "{name} of {} bytes at {offset} of {path}", bytes.len()),
                 None => write!(f, "{name} of {} bytes at the end of {path}", bytes.len()),
             },
+            Effect::Store { offset, bytes, .. } => {
+                write!(f, "{name} of {} bytes at {offset} of {path}", bytes.len())
+            }
+            Effect::SyncRange { offset, length, .. } => {
+                write!(f, "{name} of {length} bytes at {offset} of {path}")
+            }
             Effect::Truncate { length, .. } => write!(f, "{name} of {path} to {length} bytes"),
             Effect::Rename { to, .. } | Effect::Link { to, .. } => {
                 write!(f, "{name} of {path} to {}", to.display())

@@ -93,3 +93,30 @@ pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
     }));
     patterns
 }
+
+/// Gives the system calls by which a program can change, sync or write to a mapping, beside those
+/// that `file_calls` gives.
+pub(crate) fn mapping_calls() -> Vec<SyscallPattern> {
+    let makes_writable = Some((2, libc::PROT_WRITE.unsigned_abs()));
+    // The numbers of SIGSEGV and SIGTRAP have these bits, as those of many other signals have.
+    let handled = Some((0, (libc::SIGSEGV & 8 | libc::SIGTRAP & 4).unsigned_abs()));
+    let vectors = [
+        libc::SYS_readv,
+        libc::SYS_preadv,
+        libc::SYS_preadv2,
+        libc::SYS_recvmsg,
+    ];
+    [
+        (libc::SYS_mprotect, makes_writable),
+        (libc::SYS_pkey_mprotect, makes_writable),
+        (libc::SYS_msync, None),
+        (libc::SYS_rt_sigaction, handled),
+    ]
+    .into_iter()
+    .chain(vectors.map(|number| (number, None)))
+    .map(|(number, argument_bits)| SyscallPattern {
+        number,
+        argument_bits,
+    })
+    .collect()
+}

@@ -82,6 +82,8 @@ mod explorer;
 mod failure_cause;
 #[cfg(target_os = "linux")]
 mod failure_points;
+#[cfg(target_os = "linux")]
+mod mapped_files;
 mod operation_call;
 #[cfg(target_os = "linux")]
 mod operation_run;

@@ -5,6 +5,7 @@ mod durability;
 mod errors;
 mod failed_syncs;
 mod failures;
+mod mappings;
 mod refused;
 
 use clarity_chaos::explore::{Crash, PowerLoss};

@@ -1,5 +1,7 @@
 //! Explorations find bugs, and refuse operations that they cannot explore.
 
+mod mappings;
+
 use crate::suite;
 use clarity_chaos::{EventKind, ExploredCall, Record, Verdict};
 use clarity_chaos_conformance::RunOutput;
@@ -226,10 +228,6 @@ fn cause_of_a_failed_call_can_last() {
 
 #[test]
 fn operation_that_cannot_be_explored_fails() {
-    failed(
-        "refused::through_a_mapping",
-        &["not explorable: a shared mapping", "mmap of current"],
-    );
     failed(
         "refused::it_fails_anyway",
         &["without an injected failure, the operation returned: no such luck"],

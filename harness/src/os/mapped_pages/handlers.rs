@@ -12,7 +12,7 @@ use super::{PAGE, WINDOW};
 use std::arch::asm;
 use std::ffi::{c_int, c_void};
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 /// The bit of the flags register that stops a thread after one instruction.
 const TRAP_FLAG: i64 = 0x100;
@@ -26,8 +26,12 @@ static WRITABLE: AtomicU64 = AtomicU64::new(0);
 /// The address of the instruction for which [`WRITABLE`] became writable.
 static INSTRUCTION: AtomicU64 = AtomicU64::new(0);
 
-/// The address of a second writable page, while one instruction is executed, or 0.
+/// The address of a second writable page, while one instruction is executed, or 0. The thread that
+/// executes the instruction has begun a change.
 static BESIDE: AtomicU64 = AtomicU64::new(0);
+
+/// The thread that executes one instruction, or 0.
+static STEPPING: AtomicI64 = AtomicI64::new(0);
 
 /// The signals that the thread which executes one instruction had blocked.
 static BLOCKED: AtomicU64 = AtomicU64::new(0);
@@ -49,6 +53,13 @@ static PREVIOUS_TRAP: Previous = Previous::new();
 /// When the system refuses the handler.
 pub(crate) fn install() -> io::Result<()> {
     set_handler(request_signal(), on_request).map(drop)
+}
+
+/// Whether this is the address of a handler of this module, in this process or in its forks.
+pub(crate) fn is_own_handler(address: u64) -> bool {
+    let own: [Handler; 2] = [on_fault, on_step];
+    own.iter()
+        .any(|handler| *handler as usize as u64 == address)
 }
 
 type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
@@ -151,6 +162,11 @@ fn announce(event: PageEvent) -> bool {
     unsafe { system_call(number, arguments) == 0 }
 }
 
+fn own_thread() -> i64 {
+    // SAFETY: the call touches no memory.
+    unsafe { system_call(libc::SYS_gettid, [0; 6]) }
+}
+
 fn own_process() -> i32 {
     // SAFETY: the call touches no memory.
     let number = unsafe { system_call(libc::SYS_getpid, [0; 6]) };
@@ -162,8 +178,7 @@ fn begin_change() {
     let own = own_process();
     let mut held = 0;
     // A forked process can inherit a change that its parent had begun.
-    while let Err(other) =
-        CHANGING.compare_exchange(held, own, Ordering::SeqCst, Ordering::SeqCst)
+    while let Err(other) = CHANGING.compare_exchange(held, own, Ordering::SeqCst, Ordering::SeqCst)
     {
         held = if other == own { 0 } else { other };
         // SAFETY: the call touches no memory.
@@ -261,7 +276,9 @@ fn map_at(address: u64, arguments: [u64; 6]) -> i64 {
 extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel passes a valid pointer.
     let address = unsafe { (*info).si_addr() } as u64;
-    if !WINDOW.contains(&address) {
+    // An instruction that needs more than two pages cannot be executed.
+    let is_stuck = STEPPING.load(Ordering::SeqCst) == own_thread();
+    if !WINDOW.contains(&address) || is_stuck {
         return PREVIOUS_FAULT.call(signal, info, context);
     }
     begin_change();
@@ -278,6 +295,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
         if announce(PageEvent::OpensBeside(page)) {
             WRITABLE.store(page, Ordering::SeqCst);
             BESIDE.store(writable, Ordering::SeqCst);
+            STEPPING.store(own_thread(), Ordering::SeqCst);
             // Other handlers run after the instruction: they would find two writable pages.
             let synchronous = [libc::SIGSEGV, libc::SIGTRAP, libc::SIGBUS];
             let unblocked = synchronous.map(|signal| 1_u64 << (signal - 1));
@@ -306,11 +324,11 @@ extern "C" fn on_step(signal: c_int, info: *mut libc::siginfo_t, context: *mut c
         return PREVIOUS_TRAP.call(signal, info, context);
     }
     announce(PageEvent::Protects(beside));
-    protect_all();
-    announce(PageEvent::Closed);
+    announce(PageEvent::Stepped(beside));
     // SAFETY: the kernel passes a valid pointer.
     let interrupted = unsafe { context_of(context) };
     *register(interrupted, libc::REG_EFL) &= !TRAP_FLAG;
     *blocked_signals(interrupted) = BLOCKED.load(Ordering::SeqCst);
+    STEPPING.store(0, Ordering::SeqCst);
     end_change();
 }

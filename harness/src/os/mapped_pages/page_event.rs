@@ -10,9 +10,9 @@ const OPENS: u64 = 1;
 const OPENS_BESIDE: u64 = 2;
 const PROTECTS: u64 = 3;
 
-/// The offset of the call that announces that no page is writable. No file is as long, and no
-/// descriptor is -1.
-const ALL_CLOSED: u64 = i64::MAX as u64 - 0xAD;
+/// The offsets of announcements by `sync_file_range`. No file is as long, and no descriptor is -1.
+const CLOSED: u64 = i64::MAX as u64 - 0xAD;
+const STEPPED: u64 = i64::MAX as u64 - 0xAE;
 
 /// An announcement, which waits for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,11 +20,14 @@ pub(crate) enum PageEvent {
     /// This page becomes writable, and no other page is writable.
     Opens(u64),
     /// This page becomes writable, beside the page that was writable before. The thread executes
-    /// one instruction, then announces [`Closes`](Self::Closes).
+    /// one instruction, then announces [`Stepped`](Self::Stepped).
     OpensBeside(u64),
     /// This page was writable, and no longer is after the call.
     Protects(u64),
-    /// No page is writable. The pages that were writable have been announced.
+    /// The thread has executed one instruction. This page, which was writable beside another one,
+    /// is protected.
+    Stepped(u64),
+    /// No page is writable.
     Closed,
 }
 
@@ -42,16 +45,20 @@ impl PageEvent {
                 [page, PAGE, read | write, MARK, OPENS_BESIDE, 0],
             ),
             Self::Protects(page) => (libc::SYS_mprotect, [page, PAGE, read, MARK, PROTECTS, 0]),
+            Self::Stepped(page) => (
+                libc::SYS_sync_file_range,
+                [u64::from(u32::MAX), STEPPED, page, 0, 0, 0],
+            ),
             Self::Closed => (
                 libc::SYS_sync_file_range,
-                [u64::from(u32::MAX), ALL_CLOSED, 0, 0, 0, 0],
+                [u64::from(u32::MAX), CLOSED, 0, 0, 0, 0],
             ),
         }
     }
 
     /// Gives the event that this call announces, if any.
     pub(crate) fn announced(number: i64, arguments: &[u64; 6]) -> Option<Self> {
-        let [first, second, _, mark, kind, _] = *arguments;
+        let [first, second, third, mark, kind, _] = *arguments;
         match number {
             libc::SYS_mprotect if mark == MARK => match kind {
                 OPENS => Some(Self::Opens(first)),
@@ -59,11 +66,11 @@ impl PageEvent {
                 PROTECTS => Some(Self::Protects(first)),
                 _ => None,
             },
-            libc::SYS_sync_file_range
-                if first & 0xffff_ffff == 0xffff_ffff && second == ALL_CLOSED =>
-            {
-                Some(Self::Closed)
-            }
+            libc::SYS_sync_file_range if first & 0xffff_ffff == 0xffff_ffff => match second {
+                STEPPED => Some(Self::Stepped(third)),
+                CLOSED => Some(Self::Closed),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -79,6 +86,7 @@ mod tests {
             PageEvent::Opens(PAGE),
             PageEvent::OpensBeside(PAGE),
             PageEvent::Protects(PAGE),
+            PageEvent::Stepped(PAGE),
             PageEvent::Closed,
         ] {
             let (number, arguments) = event.call();

@@ -4,6 +4,7 @@ use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall, Sync};
 use clarity_chaos_disk::{Journal, NodeId, Snapshot, SyncKind};
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// Makes the journal of these calls, which start from the content `before`. The calls with the
 /// indices `failed` have failed.
@@ -25,7 +26,7 @@ pub(super) fn journal<'a>(
             return Err((journal.calls(), "a file longer than 1 GiB"));
         }
         match failed.get(&journal.calls()) {
-            None => add(&mut journal, &call.effect),
+            None => add(&mut journal, &call.effect).map_err(|reason| (journal.calls(), reason))?,
             Some(errno) => fail(&mut journal, &call.effect, *errno),
         }
         journal.end_call();
@@ -62,12 +63,18 @@ fn fail(journal: &mut Journal, effect: &Effect, errno: Errno) {
                 journal.fail_sync(node);
             }
         }
+        Effect::SyncRange { .. } if [Errno::EIO, Errno::ENOSPC].contains(&errno) => {
+            if let Some((file, range)) = synced_range(journal, effect) {
+                journal.fail_sync_range(file, &range);
+            }
+        }
         Effect::SyncAll if errno == Errno::EIO => journal.fail_sync_all(),
         _ => {}
     }
 }
 
-fn add(journal: &mut Journal, effect: &Effect) {
+/// Adds a call. Returns an error with the reason if no model has the call's states.
+fn add(journal: &mut Journal, effect: &Effect) -> Result<(), &'static str> {
     match effect {
         Effect::Open {
             path,
@@ -86,16 +93,25 @@ fn add(journal: &mut Journal, effect: &Effect) {
             sync,
         } => {
             let Some((file, end)) = length_of(journal, journal.find(path)) else {
-                return;
+                return Ok(());
             };
             let offset = offset.map_or(Ok(end), usize::try_from);
             // The kernel refuses greater offsets.
             let Some(offset) = offset.ok().filter(|offset| i64::try_from(*offset).is_ok()) else {
-                return;
+                return Ok(());
             };
             journal.write(file, offset, bytes);
             if let Some(sync) = sync {
                 journal.sync(file, kind(*sync));
+            }
+        }
+        Effect::Store {
+            path,
+            offset,
+            bytes,
+        } => {
+            if let (Some(file), Ok(offset)) = (journal.find(path), usize::try_from(*offset)) {
+                journal.store(file, offset, bytes);
             }
         }
         Effect::Truncate { path, length } => {
@@ -126,6 +142,13 @@ fn add(journal: &mut Journal, effect: &Effect) {
                 journal.sync(node, kind(*sync));
             }
         }
+        Effect::SyncRange { .. } => {
+            if let Some((file, range)) = synced_range(journal, effect)
+                && journal.sync_range(file, range).is_err()
+            {
+                return Err("a sync of some pages of a file that unsynced writes made longer");
+            }
+        }
         Effect::SyncAll => journal.sync_all(),
         Effect::ChangeMode { path, mode } => {
             if let Some(node) = journal.follow(path) {
@@ -143,6 +166,21 @@ fn add(journal: &mut Journal, effect: &Effect) {
         | Effect::NoChange { .. }
         | Effect::Unsupported { .. } => {}
     }
+    Ok(())
+}
+
+/// Gives the file and the bytes that a sync of some bytes concerns.
+fn synced_range(journal: &Journal, effect: &Effect) -> Option<(NodeId, Range<usize>)> {
+    let Effect::SyncRange {
+        path,
+        offset,
+        length,
+    } = effect
+    else {
+        return None;
+    };
+    let end = usize::try_from(offset.saturating_add(*length)).ok()?;
+    Some((journal.find(path)?, usize::try_from(*offset).ok()?..end))
 }
 
 fn length_of(journal: &Journal, node: Option<NodeId>) -> Option<(NodeId, usize)> {

@@ -13,7 +13,7 @@ use super::run_limit::RunLimit;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
 use crate::syscalls::file_call::Effect;
-use crate::syscalls::patterns::file_calls;
+use crate::syscalls::patterns::{file_calls, mapping_calls};
 use clarity_chaos_disk::Snapshot;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -46,11 +46,13 @@ impl<'a> Explorer<'a> {
     /// Reads the initial content from `before`. If `reads` is set, the exploration includes calls
     /// that read files.
     pub(super) fn prepare(before: &Path, work: Work<'a>, reads: bool) -> io::Result<Self> {
+        let mut patterns = file_calls(reads);
+        patterns.extend(mapping_calls());
         let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
         Ok(Self {
             work,
             before: DirectoryContent::read(before)?,
-            patterns: file_calls(reads),
+            patterns,
             orphans: Orphans::adopt()?,
             records_bytes: false,
             operation_limit: RunLimit::default(),
@@ -84,11 +86,14 @@ impl<'a> Explorer<'a> {
     /// its directory, or makes an unsupported call.
     pub(super) fn baseline(&self) -> Result<Baseline, ExploreError> {
         let run = self.run(&Intervention::None)?;
-        match run.operation_end() {
+        let end = run.operation_end();
+        let baseline = Baseline::new(run);
+        // An unsupported call can be the reason why the operation fails.
+        self.require_supported(&baseline)?;
+        match end {
             OperationEnd::Succeeded => {}
             end => return Err(ExploreError::Operation(end)),
         }
-        let baseline = Baseline::new(run);
         if baseline.calls().is_empty() {
             return Err(ExploreError::NotExplorable(Box::new(
                 UnsupportedOperation {
@@ -98,17 +103,22 @@ impl<'a> Explorer<'a> {
                 },
             )));
         }
+        Ok(baseline)
+    }
+
+    /// Returns an error if a call is unsupported.
+    fn require_supported(&self, baseline: &Baseline) -> Result<(), ExploreError> {
         for (index, call) in baseline.calls().iter().enumerate() {
             if let Effect::Unsupported { reason, .. } = call.effect {
                 return Err(ExploreError::NotExplorable(Box::new(
                     UnsupportedOperation {
                         reason: reason.to_owned(),
-                        call: Some(self.locate(&baseline, index)),
+                        call: Some(self.locate(baseline, index)),
                     },
                 )));
             }
         }
-        Ok(baseline)
+        Ok(())
     }
 
     /// Runs the operation with an intervention at the call with this index. Repeats a run that

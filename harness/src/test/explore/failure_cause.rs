@@ -9,7 +9,7 @@ use std::path::Path;
 /// `ENOSPC`. Only calls that open a file return `EMFILE`.
 pub(super) fn can_fail(effect: &Effect, errno: Errno) -> bool {
     match errno {
-        _ if *effect == Effect::Acknowledge => false,
+        _ if *effect == Effect::Acknowledge || matches!(effect, Effect::Store { .. }) => false,
         Errno::ENOSPC => effect.allocates(),
         Errno::EMFILE => matches!(effect, Effect::Open { .. }),
         _ => true,

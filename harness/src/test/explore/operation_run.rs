@@ -3,6 +3,7 @@
 use super::child::{Child, ChildEnd};
 use super::directory_content::DirectoryContent;
 use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
+use super::mapped_files::{MappedFiles, MappingAnswer};
 use super::operation_call::OperationEnd;
 use super::orphans::Orphans;
 use crate::os::seccomp::filter::SyscallPattern;
@@ -119,6 +120,7 @@ impl Operation<'_> {
             intervention,
             orphans: self.orphans,
             directory: self.directory,
+            mapped: MappedFiles::new(self.directory, self.patterns),
             lasting: None,
             occurrences: HashMap::new(),
             calls: Vec::new(),
@@ -137,6 +139,7 @@ struct Monitor<'a> {
     intervention: &'a Intervention,
     orphans: &'a Orphans,
     directory: &'a Path,
+    mapped: MappedFiles<'a>,
     /// The error with which calls fail until its cause ends.
     lasting: Option<Errno>,
     occurrences: HashMap<(&'static str, PathBuf), usize>,
@@ -150,6 +153,23 @@ fn is_close(number: i64) -> bool {
     [libc::SYS_close, libc::SYS_close_range].contains(&number)
 }
 
+/// Records a call of this thread.
+fn record(
+    calls: &mut Vec<(u32, FileCall)>,
+    occurrences: &mut HashMap<(&'static str, PathBuf), usize>,
+    thread: u32,
+    call: FileCall,
+) {
+    let key = (call.name, call.effect.path().to_owned());
+    *occurrences.entry(key).or_insert(0) += 1;
+    calls.push((thread, call));
+}
+
+/// The continuation after an answer.
+fn goes_on((): ()) -> Continuation {
+    Continuation::GoesOn
+}
+
 /// Whether the operation continues after a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Continuation {
@@ -157,7 +177,7 @@ enum Continuation {
     IsKilled,
 }
 
-impl Monitor<'_> {
+impl<'a> Monitor<'a> {
     fn run(mut self) -> io::Result<OperationRun> {
         let mut continuation = Continuation::GoesOn;
         let began = Instant::now();
@@ -196,7 +216,18 @@ impl Monitor<'_> {
             }
         }
         self.end_all()?;
+        if continuation == Continuation::GoesOn {
+            self.mapped.look()?;
+            self.take_stores();
+        }
         let mut end = self.child.reap()?;
+        if continuation == Continuation::GoesOn
+            && end == ChildEnd::Died(format!("it was ended by signal {}", libc::SIGSEGV))
+        {
+            let main = self.calls.last().map_or(0, |(thread, _)| *thread);
+            self.calls
+                .extend(self.mapped.died_of_fault().map(|call| (main, call)));
+        }
         if let (true, Some(limit)) = (timed_out, self.limit) {
             end = ChildEnd::Died(format!("it did not end within {limit:?}"));
         }
@@ -218,8 +249,9 @@ impl Monitor<'_> {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
         }
-        let decoded =
-            Tracee::open(waiting.thread).and_then(|tracee| self.decoder.decode(waiting, &tracee));
+        let (decoder, mapped) = (&self.decoder, &mut self.mapped);
+        let decoded = Tracee::open(waiting.thread)
+            .and_then(|tracee| mapped.answer(waiting, &tracee, decoder));
         // If the calling thread is gone, a new thread can have its number. Then `decoded` can
         // contain data of the new thread.
         if !listener.is_waiting(waiting) {
@@ -236,9 +268,22 @@ impl Monitor<'_> {
         // The kernel executes calls on files outside of the directory. Calls with unreadable
         // arguments, such as an invalid address, are also left to the kernel. The kernel makes
         // these calls fail.
-        let Ok(Some(call)) = decoded else {
-            listener.proceed(waiting)?;
+        let answer = decoded.unwrap_or(MappingAnswer::Proceed);
+        self.take_stores();
+        let Some(listener) = &self.child.listener else {
             return Ok(Continuation::GoesOn);
+        };
+        let call = match answer {
+            MappingAnswer::Call(call) | MappingAnswer::Store(call) => call,
+            MappingAnswer::Pretend => return listener.pretend(waiting, 0).map(goes_on),
+            MappingAnswer::Fail(errno) => return listener.fail(waiting, errno).map(goes_on),
+            MappingAnswer::Request(signals, request) => {
+                signals.send(request)?;
+                return listener.fail(waiting, libc::EINTR).map(goes_on);
+            }
+            MappingAnswer::Unconcerned | MappingAnswer::Proceed => {
+                return listener.proceed(waiting).map(goes_on);
+            }
         };
         // Reflinks fail, as they do on a file system without reflinks. Callers then copy the bytes
         // instead.
@@ -246,30 +291,17 @@ impl Monitor<'_> {
             listener.fail(waiting, libc::EOPNOTSUPP)?;
             return Ok(Continuation::GoesOn);
         }
-        let key = (call.name, call.effect.path().to_owned());
-        let earlier = self.occurrences.entry(key).or_insert(0);
-        let is_at = |point: &CallPoint| match point {
-            CallPoint::Index(index) => *index == self.calls.len(),
-            CallPoint::Occurrence(name, path, count) => {
-                *name == call.name && path == call.effect.path() && *count == *earlier
-            }
-        };
-        let intervention = match self.intervention {
-            Intervention::Kill(point)
-            | Intervention::Fail { point, .. }
-            | Intervention::Locate(point)
-                if self.reached || !is_at(point) =>
-            {
-                &Intervention::None
-            }
-            intervention => intervention,
-        };
-        *earlier += 1;
+        let intervention = self.intervention_at(&call);
+        let is_undisturbed = matches!(intervention, Intervention::None | Intervention::Fail { .. });
+        // The store is recorded when its bytes are known.
+        if matches!(call.effect, Effect::Store { .. }) && is_undisturbed {
+            return listener.proceed(waiting).map(goes_on);
+        }
         let is_cured = |errno: &mut Errno| is_ended_by(*errno, &call.effect, self.directory);
         self.lasting.take_if(is_cured);
         let failing = self.lasting.filter(|errno| can_fail(&call.effect, *errno));
         let is_pretended = call.effect.is_sync() || call.effect == Effect::Acknowledge;
-        self.calls.push((waiting.thread, call));
+        record(&mut self.calls, &mut self.occurrences, waiting.thread, call);
         self.reached |= !matches!(intervention, Intervention::None);
         match intervention {
             Intervention::Kill(_) => {
@@ -294,6 +326,35 @@ impl Monitor<'_> {
             _ => listener.proceed(waiting)?,
         }
         Ok(Continuation::GoesOn)
+    }
+
+    /// Gives the intervention at this call, which is the next one.
+    fn intervention_at(&self, call: &FileCall) -> &'a Intervention {
+        let is_at = |point: &CallPoint| match point {
+            CallPoint::Index(index) => *index == self.calls.len(),
+            CallPoint::Occurrence(name, path, count) => {
+                let key = (call.name, call.effect.path().to_owned());
+                let earlier = self.occurrences.get(&key).copied().unwrap_or_default();
+                *name == call.name && path == call.effect.path() && *count == earlier
+            }
+        };
+        match self.intervention {
+            Intervention::Kill(point)
+            | Intervention::Fail { point, .. }
+            | Intervention::Locate(point)
+                if self.reached || !is_at(point) =>
+            {
+                &Intervention::None
+            }
+            intervention => intervention,
+        }
+    }
+
+    /// Records the stores through mappings that have happened since the last call.
+    fn take_stores(&mut self) {
+        for (thread, store) in self.mapped.take_stores() {
+            record(&mut self.calls, &mut self.occurrences, thread, store);
+        }
     }
 
     /// Kills all processes of the operation, and waits until they have ended. After this call, no
