@@ -57,6 +57,24 @@ impl Snapshot {
     pub fn file(&self, number: usize) -> &File {
         &self.files[number]
     }
+
+    /// Returns this content with other bytes of the file at this path. Without a file at the path,
+    /// returns the same content.
+    #[must_use]
+    pub fn with_bytes(mut self, path: &Path, bytes: Arc<Vec<u8>>) -> Self {
+        if let Some(Entry::File(number)) = self.entries.get(path) {
+            self.files[*number].bytes = bytes;
+        }
+        self
+    }
+
+    /// Returns this content without the entry at this path, which is no directory.
+    #[must_use]
+    pub fn without(mut self, path: &Path) -> Self {
+        self.entries.remove(path);
+        let (entries, files) = (self.entries, self.files);
+        SnapshotBuilder { entries, files }.build()
+    }
 }
 
 /// Builds a snapshot from entries in any order.

@@ -97,6 +97,7 @@ mod progress;
 mod run_limit;
 #[cfg(target_os = "linux")]
 mod trace;
+mod volatile_files;
 
 pub use self::error::{
     BrokenInvariant, Divergence, ExploreError, ExploredState, UnsupportedOperation,

@@ -2,6 +2,7 @@
 
 use super::operation_call::OperationCall;
 use super::operation_run::{CallPoint, OperationRun};
+use super::volatile_files::VolatileContents;
 use crate::syscalls::file_call::{Effect, FileCall};
 
 /// The calls of an undisturbed run.
@@ -10,12 +11,15 @@ pub(super) struct Baseline {
     calls: Vec<FileCall>,
     /// Whether one thread made all calls.
     is_sequential: bool,
+    /// The contents of mapped volatile files.
+    pub(super) volatile: VolatileContents,
 }
 
 impl Baseline {
     pub(super) fn new(run: OperationRun) -> Self {
         Self {
             is_sequential: run.calls.windows(2).all(|pair| pair[0].0 == pair[1].0),
+            volatile: run.volatile,
             calls: run.calls.into_iter().map(|(_, call)| call).collect(),
         }
     }

@@ -63,7 +63,7 @@ impl CrashPoints {
                     Some(written) => replay.torn(written),
                     None => replay.snapshot(),
                 };
-                explorer.write(&snapshot)?;
+                explorer.write(&trace.baseline.volatile.apply(index, snapshot))?;
                 progress.calls[index].points += 1;
                 let crash = Crash {
                     acknowledged: false,
@@ -79,7 +79,8 @@ impl CrashPoints {
             }
         }
         // The process can also die after its last call, before it returns success.
-        explorer.write(&trace.journal.live())?;
+        let live = trace.journal.live();
+        explorer.write(&trace.baseline.volatile.apply(calls.len(), live))?;
         let unreturned = Crash {
             acknowledged: false,
             ..acknowledged

@@ -3,8 +3,9 @@
 use super::PowerLoss;
 use super::explorer::Explorer;
 use super::progress::Progress;
+use super::trace::Trace;
 use crate::test::random::rng;
-use clarity_chaos_disk::{Choice, Journal, SECTOR_SIZE, State, States};
+use clarity_chaos_disk::{Choice, SECTOR_SIZE, State, States};
 use clarity_chaos_record::Seed;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
@@ -67,7 +68,7 @@ impl<'a> DiskStates<'a> {
     /// fails, with the error.
     pub(super) fn check(
         &mut self,
-        journal: &Journal,
+        trace: &Trace,
         calls: usize,
         circumstances: Circumstances,
         share: usize,
@@ -75,34 +76,44 @@ impl<'a> DiskStates<'a> {
         check: impl Fn() -> Result<(), String>,
     ) -> io::Result<Option<(State, String)>> {
         let model = self.settings.power_loss;
-        journal.with_states(calls, model, SECTOR_SIZE, |states| {
-            let (choices, are_all, draws) = choose(states, share, &mut self.rng);
-            let rng = &mut self.rng;
-            // Draws one choice at a time: a choice of large files needs much memory.
-            let drawn = (0..draws).map(|_| states.draw(&mut |limit| rng.random_range(0..limit)));
-            let mut left = share;
-            for choice in choices.into_iter().chain(drawn) {
-                let state = states.state(&choice);
-                let key = hash(&(circumstances, &state.snapshot));
-                if self.seen.contains(&key) {
-                    continue;
+        let volatile = &self.explorer.volatile;
+        trace
+            .journal
+            .with_states(calls, model, SECTOR_SIZE, |states| {
+                let (choices, are_all, draws) = choose(states, share, &mut self.rng);
+                let mut volatile_rng = self.rng.clone();
+                let rng = &mut self.rng;
+                // Draws one choice at a time: a choice of large files needs much memory.
+                let drawn =
+                    (0..draws).map(|_| states.draw(&mut |limit| rng.random_range(0..limit)));
+                let mut left = share;
+                'choices: for choice in choices.into_iter().chain(drawn) {
+                    let state = states.state(&choice);
+                    let observed = trace.baseline.volatile.apply(calls, state.snapshot.clone());
+                    for snapshot in
+                        volatile.states(state.snapshot.clone(), observed, &mut volatile_rng)
+                    {
+                        let key = hash(&(circumstances, &snapshot));
+                        if self.seen.contains(&key) {
+                            continue;
+                        }
+                        // Equal states count once, so more states than the share show only now.
+                        if left == 0 {
+                            progress.all_states = false;
+                            break 'choices;
+                        }
+                        self.seen.insert(key);
+                        left -= 1;
+                        progress.states += 1;
+                        self.explorer.write(&snapshot)?;
+                        if let Err(message) = check() {
+                            return Ok(Some((state, message)));
+                        }
+                    }
                 }
-                // Equal states count once, so more states than the share show only now.
-                if left == 0 {
-                    progress.all_states = false;
-                    break;
-                }
-                self.seen.insert(key);
-                left -= 1;
-                progress.states += 1;
-                self.explorer.write(&state.snapshot)?;
-                if let Err(message) = check() {
-                    return Ok(Some((state, message)));
-                }
-            }
-            progress.all_states &= are_all;
-            Ok(None)
-        })
+                progress.all_states &= are_all;
+                Ok(None)
+            })
     }
 }
 

@@ -11,6 +11,7 @@ use super::explorer::Explorer;
 use super::failure_points::FailurePoints;
 #[cfg(target_os = "linux")]
 use super::progress::Progress;
+use super::volatile_files::VolatilePatterns;
 use super::{Crash, Errno, Explored, InjectedFailure, PowerLoss};
 use crate::test::outcome::Result;
 use crate::test::process_scope::ProcessScope;
@@ -32,6 +33,7 @@ pub struct Exploration<'a> {
     skip: &'a SkipRequest,
     power_loss: Option<PowerLoss>,
     states: usize,
+    volatile: VolatilePatterns,
 }
 
 /// The default maximum of states of the disk that an exploration tries.
@@ -53,6 +55,7 @@ impl<'a> Exploration<'a> {
             skip,
             power_loss: None,
             states: STATES,
+            volatile: VolatilePatterns::default(),
         }
     }
 
@@ -88,6 +91,19 @@ impl<'a> Exploration<'a> {
         }
     }
 
+    /// Declares files that the program rebuilds after each start, such as `*-shm`. The pattern
+    /// matches whole paths relative to the operation's directory. In the pattern, `*` stands for any
+    /// characters but `/`, and `?` for one of them.
+    ///
+    /// The program can change these files through mappings in any process. After the death of the
+    /// process, they have the content of the last call before. After a loss of power, they have any
+    /// content: that of before, zeros, or random bytes that the test's seed determines. They can
+    /// also be missing. [`Explored::all_states`] does not count these contents.
+    pub fn volatile(mut self, pattern: impl Into<String>) -> Self {
+        self.volatile.add(pattern.into());
+        self
+    }
+
     /// Runs `operation` once, undisturbed. Then `invariant` checks the content that the directory
     /// has if the operation's process dies at each call that changes files.
     ///
@@ -119,7 +135,8 @@ impl<'a> Exploration<'a> {
         #[cfg(target_os = "linux")]
         return self.conclude(|progress| {
             let operation = |dir: &Path| to_text(operation(dir));
-            let explorer = Explorer::prepare(&self.before, &operation, false)?;
+            let mut explorer = Explorer::prepare(&self.before, &operation, false)?;
+            explorer.volatile = self.volatile.clone();
             let points = CrashPoints {
                 power_cuts: self.power_cuts(),
                 seed: self.seed.child("explore", "deaths"),
@@ -164,6 +181,7 @@ impl<'a> Exploration<'a> {
             let operation = |dir: &Path| to_text(operation(dir));
             let mut explorer = Explorer::prepare(&self.before, &operation, true)?;
             explorer.records_bytes = self.power_loss.is_some();
+            explorer.volatile = self.volatile.clone();
             let invariant = |dir: &Path, failure| to_text(invariant(dir, failure));
             let points = FailurePoints {
                 errnos: &errnos,

@@ -10,6 +10,7 @@ use super::operation_call::{OperationCall, OperationEnd};
 use super::operation_run::{CallPoint, Intervention, Operation, OperationRun};
 use super::orphans::Orphans;
 use super::run_limit::RunLimit;
+use super::volatile_files::VolatilePatterns;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
 use crate::syscalls::file_call::Effect;
@@ -37,6 +38,7 @@ pub(super) struct Explorer<'a> {
     pub(super) directory: PathBuf,
     /// Whether runs with a failing call also record the written bytes.
     pub(super) records_bytes: bool,
+    pub(super) volatile: VolatilePatterns,
     operation_limit: RunLimit,
     invariant_limit: RunLimit,
     _parent: tempfile::TempDir,
@@ -55,6 +57,7 @@ impl<'a> Explorer<'a> {
             patterns,
             orphans: Orphans::adopt()?,
             records_bytes: false,
+            volatile: VolatilePatterns::default(),
             operation_limit: RunLimit::default(),
             invariant_limit: RunLimit::default(),
             directory: parent.path().canonicalize()?.join("dir"),
@@ -68,6 +71,7 @@ impl<'a> Explorer<'a> {
             patterns: &self.patterns,
             orphans: &self.orphans,
             records_bytes: self.records_bytes,
+            volatile: &self.volatile,
             limit: self.operation_limit.get(),
             work: self.work,
         };

@@ -93,8 +93,7 @@ impl FailurePoints<'_> {
                     Some((errno.0, lasting)),
                 );
                 let calls = trace.baseline.calls().len();
-                let found =
-                    states.check(&trace.journal, calls, circumstances, share, progress, check)?;
+                let found = states.check(trace, calls, circumstances, share, progress, check)?;
                 if let Some((state, message)) = found {
                     let describe = |call: &usize| trace.baseline.describe(*call);
                     lost = Some(state.missing.iter().map(describe).collect());

@@ -6,6 +6,7 @@ use super::failure_cause::{can_fail, ends_with_close, is_ended_by};
 use super::mapped_files::{MappedFiles, MappingAnswer};
 use super::operation_call::OperationEnd;
 use super::orphans::Orphans;
+use super::volatile_files::{VolatileContents, VolatilePatterns};
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
@@ -57,6 +58,8 @@ pub(super) struct OperationRun {
     pub(super) calls: Vec<(u32, FileCall)>,
     /// The calls that an injected error has replaced, by index, with the error.
     pub(super) failed: BTreeMap<usize, Errno>,
+    /// The contents of mapped volatile files.
+    pub(super) volatile: VolatileContents,
     /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
     /// Whether the run reached the point of the intervention.
@@ -91,6 +94,7 @@ pub(super) struct Operation<'a> {
     pub(super) orphans: &'a Orphans,
     /// Whether runs with a failing call also record the written bytes.
     pub(super) records_bytes: bool,
+    pub(super) volatile: &'a VolatilePatterns,
     /// The time after which the operation is killed.
     pub(super) limit: Option<Duration>,
     pub(super) work: &'a (dyn Fn(&Path) -> Result<(), String> + Sync),
@@ -120,11 +124,12 @@ impl Operation<'_> {
             intervention,
             orphans: self.orphans,
             directory: self.directory,
-            mapped: MappedFiles::new(self.directory, self.patterns),
+            mapped: MappedFiles::new(self.directory, self.patterns, self.volatile),
             lasting: None,
             occurrences: HashMap::new(),
             calls: Vec::new(),
             failed: BTreeMap::new(),
+            volatile: VolatileContents::default(),
             reached: false,
         }
         .run()
@@ -145,6 +150,7 @@ struct Monitor<'a> {
     occurrences: HashMap<(&'static str, PathBuf), usize>,
     calls: Vec<(u32, FileCall)>,
     failed: BTreeMap<usize, Errno>,
+    volatile: VolatileContents,
     reached: bool,
 }
 
@@ -218,7 +224,9 @@ impl<'a> Monitor<'a> {
         self.end_all()?;
         if continuation == Continuation::GoesOn {
             self.mapped.look()?;
-            self.take_stores();
+            self.take_stores()?;
+        } else {
+            self.look_at_volatile()?;
         }
         let mut end = self.child.reap()?;
         if continuation == Continuation::GoesOn
@@ -234,6 +242,7 @@ impl<'a> Monitor<'a> {
         Ok(OperationRun {
             calls: self.calls,
             failed: self.failed,
+            volatile: self.volatile,
             end: (continuation == Continuation::GoesOn).then_some(end),
             reached: self.reached,
         })
@@ -269,7 +278,7 @@ impl<'a> Monitor<'a> {
         // arguments, such as an invalid address, are also left to the kernel. The kernel makes
         // these calls fail.
         let answer = decoded.unwrap_or(MappingAnswer::Proceed);
-        self.take_stores();
+        self.take_stores()?;
         let Some(listener) = &self.child.listener else {
             return Ok(Continuation::GoesOn);
         };
@@ -351,10 +360,18 @@ impl<'a> Monitor<'a> {
     }
 
     /// Records the stores through mappings that have happened since the last call.
-    fn take_stores(&mut self) {
+    fn take_stores(&mut self) -> io::Result<()> {
         for (thread, store) in self.mapped.take_stores() {
             record(&mut self.calls, &mut self.occurrences, thread, store);
         }
+        self.look_at_volatile()
+    }
+
+    fn look_at_volatile(&mut self) -> io::Result<()> {
+        for (path, bytes) in self.mapped.take_volatile()? {
+            self.volatile.add(self.calls.len(), path, bytes);
+        }
+        Ok(())
     }
 
     /// Kills all processes of the operation, and waits until they have ended. After this call, no

@@ -16,7 +16,7 @@ pub(super) fn explore(
     invariant: Invariant<'_, Crash>,
     progress: &mut Progress,
 ) -> Result<(), ExploreError> {
-    let Trace { baseline, journal } = trace;
+    let baseline = &trace.baseline;
     let calls = baseline.calls();
     // After the last call, the operation may not have returned yet.
     let ends = [(calls.len(), false), (calls.len(), true)];
@@ -35,7 +35,7 @@ pub(super) fn explore(
         let share = states.share(progress.states, points.len() - number);
         let check = || explorer.check(invariant, crash);
         let circumstances = (*acknowledged, crash.acknowledgements, None);
-        let checked = states.check(journal, *made, circumstances, share, progress, check)?;
+        let checked = states.check(trace, *made, circumstances, share, progress, check)?;
         let Some((state, message)) = checked else {
             continue;
         };

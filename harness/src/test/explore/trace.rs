@@ -34,7 +34,7 @@ impl Trace {
             let baseline = explorer.baseline()?;
             let journal = journal(explorer, &baseline, baseline.calls(), &BTreeMap::new())?;
             tries -= 1;
-            match check(&journal, explorer, "end") {
+            match check(&journal, &baseline, explorer, "end") {
                 // The kernel can execute calls of two threads in another order than they came.
                 Err(ExploreError::NotExplorable(_)) if tries > 0 && !baseline.is_sequential() => {}
                 checked => {
@@ -54,7 +54,7 @@ impl Trace {
         let failed = run.failed.clone();
         let baseline = Baseline::new(run);
         let journal = journal(explorer, &baseline, baseline.calls(), &failed)?;
-        match check(&journal, explorer, "end") {
+        match check(&journal, &baseline, explorer, "end") {
             Err(ExploreError::NotExplorable(_)) if !baseline.is_sequential() => Ok(None),
             checked => checked.map(|()| Some(Self { baseline, journal })),
         }
@@ -76,7 +76,7 @@ impl Trace {
             .split_last()
             .map_or(&[][..], |(_, made)| made);
         let journal = journal(explorer, &killed, made, &BTreeMap::new())?;
-        check(&journal, explorer, "death")
+        check(&journal, &killed, explorer, "death")
     }
 }
 
@@ -91,14 +91,20 @@ fn journal(
 }
 
 /// Returns an error unless the directory has the content that the journal explains.
-fn check(journal: &Journal, explorer: &Explorer<'_>, moment: &str) -> Result<(), ExploreError> {
+fn check(
+    journal: &Journal,
+    run: &Baseline,
+    explorer: &Explorer<'_>,
+    moment: &str,
+) -> Result<(), ExploreError> {
     let content = DirectoryContent::read(&explorer.directory)?;
     if let Some(path) = content.special {
         let reason = format!("{} is a device, a FIFO or a socket", path.display());
         return Err(not_explorable(&reason, None));
     }
     let found = content.snapshot;
-    match first_difference(&journal.live(), &found) {
+    let explained = run.volatile.apply(usize::MAX, journal.live());
+    match first_difference(&explained, &found) {
         None => Ok(()),
         Some(path) => {
             let path = path.display();

@@ -2,6 +2,7 @@
 
 mod followed;
 mod refused;
+mod volatile;
 
 use clarity_chaos::Result;
 use clarity_chaos::explore::{ExploreError, Explored};

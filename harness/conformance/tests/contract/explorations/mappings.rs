@@ -42,3 +42,14 @@ fn mapping_that_cannot_be_followed_is_refused_by_name() {
         passed(&format!("mappings::refused::{test}"));
     }
 }
+
+#[test]
+fn volatile_files_have_any_content_after_a_loss_of_power() {
+    for test in [
+        "index_at_a_fixed_address",
+        "index_that_is_rebuilt",
+        "index_that_is_trusted",
+    ] {
+        passed(&format!("mappings::volatile::{test}"));
+    }
+}
