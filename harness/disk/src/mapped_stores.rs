@@ -36,8 +36,8 @@ impl Journal {
         }
     }
 
-    /// Syncs the pages of a file that contain these bytes, as `msync` does. Metadata is synced as by
-    /// [`SyncKind::Data`].
+    /// Syncs the pages of a file that contain these bytes, as `msync` does. Syncs metadata as
+    /// [`SyncKind::Data`] does.
     ///
     /// # Errors
     ///

@@ -7,6 +7,7 @@
 mod handlers;
 pub(crate) mod page_event;
 pub(crate) mod request;
+pub(crate) mod robust_list;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use self::handlers::{install, is_own_handler};

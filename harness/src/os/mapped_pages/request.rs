@@ -103,9 +103,11 @@ impl ThreadSignals {
                 &raw const info,
             )
         };
-        match sent {
-            0 => Ok(()),
-            _ => Err(io::Error::last_os_error()),
+        match io::Error::last_os_error() {
+            _ if sent == 0 => Ok(()),
+            // The thread was killed.
+            error if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            error => Err(error),
         }
     }
 }

@@ -92,8 +92,8 @@ impl<'a> Exploration<'a> {
     }
 
     /// Declares files that the program rebuilds after each start, such as `*-shm`. The pattern
-    /// matches whole paths relative to the operation's directory. In the pattern, `*` stands for any
-    /// characters but `/`, and `?` for one of them.
+    /// matches whole paths, relative to the operation's directory. In the pattern, `*` stands for
+    /// any characters but `/`, and `?` for one of them.
     ///
     /// The program can change these files through mappings in any process. After the death of the
     /// process, they have the content of the last call before. After a loss of power, they have any

@@ -19,6 +19,7 @@ use super::volatile_files::VolatilePatterns;
 use crate::os::mapped_pages::WINDOW;
 use crate::os::mapped_pages::page_event::PageEvent;
 use crate::os::mapped_pages::request::{Request, ThreadSignals};
+use crate::os::mapped_pages::robust_list::holds_mapped_mutex;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
@@ -78,6 +79,10 @@ pub(super) enum MappingAnswer {
     Store(FileCall),
 }
 
+/// The reason why a followed mapping has no robust mutexes.
+const ROBUST_MUTEX: &str =
+    "a robust mutex in a writable shared mapping; name the file with `volatile`";
+
 use MappingAnswer::{Call, Fail, Pretend, Proceed, Unconcerned};
 
 impl<'a> MappedFiles<'a> {
@@ -135,7 +140,7 @@ impl<'a> MappedFiles<'a> {
         let Some(call) = call.filter(is_counted) else {
             return Ok(Proceed);
         };
-        let first = self.close_first(waiting, Some(&call.effect))?;
+        let first = self.close_first(waiting, tracee, Some(&call.effect))?;
         Ok(first.unwrap_or(Call(call)))
     }
 
@@ -148,7 +153,7 @@ impl<'a> MappedFiles<'a> {
     ) -> io::Result<MappingAnswer> {
         let a = &waiting.arguments;
         if let Some(event) = PageEvent::announced(waiting.number, a) {
-            let answer = self.page_event(event, waiting);
+            let answer = self.page_event(event, waiting, tracee);
             // Without the right to write, the thread gets a SIGSEGV, which is reported.
             return Ok(answer.unwrap_or(Fail(libc::EACCES)));
         }
@@ -165,7 +170,7 @@ impl<'a> MappedFiles<'a> {
             | libc::SYS_remap_file_pages => match self.mapping_at(a[0]) {
                 Some(mapping) => {
                     let mapping = mapping.clone();
-                    self.change(waiting, &mapping, range)
+                    self.change(waiting, tracee, &mapping, range)
                 }
                 None if WINDOW.contains(&a[0]) || !self.has_readable => Ok(Proceed),
                 None => self.outside(waiting, range, decoder),
@@ -180,7 +185,12 @@ impl<'a> MappedFiles<'a> {
     }
 
     /// Answers the announcement of a process that protects its pages.
-    fn page_event(&mut self, event: PageEvent, waiting: &WaitingCall) -> io::Result<MappingAnswer> {
+    fn page_event(
+        &mut self,
+        event: PageEvent,
+        waiting: &WaitingCall,
+        tracee: &Tracee,
+    ) -> io::Result<MappingAnswer> {
         let page = match event {
             PageEvent::Protects(_) => return Ok(Proceed),
             PageEvent::Stepped(page) => {
@@ -207,6 +217,9 @@ impl<'a> MappedFiles<'a> {
         let Some(mapping) = mapping.filter(|mapping| mapping.is_writable) else {
             return Ok(Fail(libc::EACCES));
         };
+        if holds_mapped_mutex(waiting.thread, tracee)? {
+            return Ok(unsupported("store", self.any_path(), ROBUST_MUTEX));
+        }
         self.look()?;
         if matches!(event, PageEvent::Opens(_)) {
             self.open.close();
@@ -244,6 +257,7 @@ impl<'a> MappedFiles<'a> {
     fn close_first(
         &mut self,
         waiting: &WaitingCall,
+        tracee: &Tracee,
         effect: Option<&Effect>,
     ) -> io::Result<Option<MappingAnswer>> {
         let Some(path) = self.open.path(self.directory) else {
@@ -267,6 +281,9 @@ impl<'a> MappedFiles<'a> {
         if signals.is_blocking() {
             let reason = "a thread that blocks signals beside a writable shared mapping";
             return Ok(Some(unsupported(name(waiting.number), path, reason)));
+        }
+        if holds_mapped_mutex(waiting.thread, tracee)? {
+            return Ok(Some(unsupported(name(waiting.number), path, ROBUST_MUTEX)));
         }
         let request = Request::Repeat(waiting.number);
         Ok(Some(MappingAnswer::Request(signals, request)))

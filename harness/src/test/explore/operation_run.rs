@@ -159,18 +159,6 @@ fn is_close(number: i64) -> bool {
     [libc::SYS_close, libc::SYS_close_range].contains(&number)
 }
 
-/// Records a call of this thread.
-fn record(
-    calls: &mut Vec<(u32, FileCall)>,
-    occurrences: &mut HashMap<(&'static str, PathBuf), usize>,
-    thread: u32,
-    call: FileCall,
-) {
-    let key = (call.name, call.effect.path().to_owned());
-    *occurrences.entry(key).or_insert(0) += 1;
-    calls.push((thread, call));
-}
-
 /// The continuation after an answer.
 fn goes_on((): ()) -> Continuation {
     Continuation::GoesOn
@@ -183,7 +171,7 @@ enum Continuation {
     IsKilled,
 }
 
-impl<'a> Monitor<'a> {
+impl Monitor<'_> {
     fn run(mut self) -> io::Result<OperationRun> {
         let mut continuation = Continuation::GoesOn;
         let began = Instant::now();
@@ -300,17 +288,35 @@ impl<'a> Monitor<'a> {
             listener.fail(waiting, libc::EOPNOTSUPP)?;
             return Ok(Continuation::GoesOn);
         }
-        let intervention = self.intervention_at(&call);
-        let is_undisturbed = matches!(intervention, Intervention::None | Intervention::Fail { .. });
+        let key = (call.name, call.effect.path().to_owned());
+        let earlier = self.occurrences.entry(key).or_insert(0);
+        let is_at = |point: &CallPoint| match point {
+            CallPoint::Index(index) => *index == self.calls.len(),
+            CallPoint::Occurrence(name, path, count) => {
+                *name == call.name && path == call.effect.path() && *count == *earlier
+            }
+        };
+        let intervention = match self.intervention {
+            Intervention::Kill(point)
+            | Intervention::Fail { point, .. }
+            | Intervention::Locate(point)
+                if self.reached || !is_at(point) =>
+            {
+                &Intervention::None
+            }
+            intervention => intervention,
+        };
         // The store is recorded when its bytes are known.
-        if matches!(call.effect, Effect::Store { .. }) && is_undisturbed {
+        let is_store = matches!(call.effect, Effect::Store { .. });
+        if is_store && matches!(intervention, Intervention::None | Intervention::Fail { .. }) {
             return listener.proceed(waiting).map(goes_on);
         }
+        *earlier += 1;
         let is_cured = |errno: &mut Errno| is_ended_by(*errno, &call.effect, self.directory);
         self.lasting.take_if(is_cured);
         let failing = self.lasting.filter(|errno| can_fail(&call.effect, *errno));
         let is_pretended = call.effect.is_sync() || call.effect == Effect::Acknowledge;
-        record(&mut self.calls, &mut self.occurrences, waiting.thread, call);
+        self.calls.push((waiting.thread, call));
         self.reached |= !matches!(intervention, Intervention::None);
         match intervention {
             Intervention::Kill(_) => {
@@ -337,32 +343,12 @@ impl<'a> Monitor<'a> {
         Ok(Continuation::GoesOn)
     }
 
-    /// Gives the intervention at this call, which is the next one.
-    fn intervention_at(&self, call: &FileCall) -> &'a Intervention {
-        let is_at = |point: &CallPoint| match point {
-            CallPoint::Index(index) => *index == self.calls.len(),
-            CallPoint::Occurrence(name, path, count) => {
-                let key = (call.name, call.effect.path().to_owned());
-                let earlier = self.occurrences.get(&key).copied().unwrap_or_default();
-                *name == call.name && path == call.effect.path() && *count == earlier
-            }
-        };
-        match self.intervention {
-            Intervention::Kill(point)
-            | Intervention::Fail { point, .. }
-            | Intervention::Locate(point)
-                if self.reached || !is_at(point) =>
-            {
-                &Intervention::None
-            }
-            intervention => intervention,
-        }
-    }
-
     /// Records the stores through mappings that have happened since the last call.
     fn take_stores(&mut self) -> io::Result<()> {
         for (thread, store) in self.mapped.take_stores() {
-            record(&mut self.calls, &mut self.occurrences, thread, store);
+            let key = (store.name, store.effect.path().to_owned());
+            *self.occurrences.entry(key).or_insert(0) += 1;
+            self.calls.push((thread, store));
         }
         self.look_at_volatile()
     }

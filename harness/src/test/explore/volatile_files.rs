@@ -137,7 +137,7 @@ mod tests {
         let states = |patterns: &VolatilePatterns, rng: &mut _| {
             patterns.states(before.clone(), contents.apply(1, before.clone()), rng)
         };
-        assert_eq!(states(&patterns, &mut rng), [before.clone()]);
+        assert_eq!(states(&patterns, &mut rng), vec![before.clone()]);
         patterns.add("*-shm".to_owned());
         let states = states(&patterns, &mut rng);
         let bytes = |state: &Snapshot, name: &str| match state.entry(Path::new(name)) {

@@ -98,6 +98,14 @@ fn broken(explored: Result<Explored, ExploreError>, words: &[&str]) {
 }
 
 #[track_caller]
+fn refused(explored: Result<Explored, ExploreError>, words: &[&str]) {
+    match explored {
+        Err(ExploreError::NotExplorable(refused)) => contains(&refused.to_string(), words),
+        other => panic!("the program is not refused: {other:?}"),
+    }
+}
+
+#[track_caller]
 fn contains(text: &str, words: &[&str]) {
     for word in words {
         assert!(text.contains(word), "no {word:?} in: {text}");

@@ -49,6 +49,7 @@ fn volatile_files_have_any_content_after_a_loss_of_power() {
         "index_at_a_fixed_address",
         "index_that_is_rebuilt",
         "index_that_is_trusted",
+        "robust_mutex",
     ] {
         passed(&format!("mappings::volatile::{test}"));
     }

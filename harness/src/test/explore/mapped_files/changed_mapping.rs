@@ -4,6 +4,7 @@ use super::{Call, MappedFiles, Mapping, MappingAnswer, Pretend, Proceed, unsuppo
 use crate::os::mapped_pages::PAGE;
 use crate::os::memory_map::{FileMapping, file_mappings};
 use crate::os::seccomp::listener::WaitingCall;
+use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::decoder::{Decoder, name};
 use crate::syscalls::file_call::{Effect, FileCall};
 use std::io;
@@ -15,6 +16,7 @@ impl MappedFiles<'_> {
     pub(super) fn change(
         &mut self,
         waiting: &WaitingCall,
+        tracee: &Tracee,
         mapping: &Mapping,
         range: Range<u64>,
     ) -> io::Result<MappingAnswer> {
@@ -23,7 +25,7 @@ impl MappedFiles<'_> {
             // The file has no name any more, so no state has its bytes.
             return Ok(Proceed);
         };
-        if let Some(answer) = self.close_first(waiting, None)? {
+        if let Some(answer) = self.close_first(waiting, tracee, None)? {
             return Ok(answer);
         }
         let range = range.start..range.end.next_multiple_of(PAGE);

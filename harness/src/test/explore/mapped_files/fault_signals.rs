@@ -11,8 +11,8 @@ use std::io;
 use std::path::PathBuf;
 
 impl MappedFiles<'_> {
-    /// Answers a call that sets the handler of a signal. The protection of pages has handlers of its
-    /// own.
+    /// Answers a call that sets the handler of a signal. The protection of pages has its own
+    /// handlers.
     pub(super) fn handle_signal(
         &self,
         waiting: &WaitingCall,
@@ -33,7 +33,7 @@ impl MappedFiles<'_> {
         Ok(unsupported(name(waiting.number), self.any_path(), reason))
     }
 
-    fn any_path(&self) -> PathBuf {
+    pub(super) fn any_path(&self) -> PathBuf {
         let mut mappings = self.mappings.iter();
         let path = mappings.find_map(|mapping| mapping.path(self.directory));
         path.unwrap_or_default()
@@ -45,7 +45,7 @@ impl MappedFiles<'_> {
         let reason = "its process was ended by signal 11 (SIGSEGV) beside a writable shared \
                       mapping, whose pages the exploration protects";
         let path = self.any_path();
-        self.owner.is_some().then(|| FileCall {
+        self.owner.is_some().then_some(FileCall {
             name: "store",
             effect: Effect::Unsupported { path, reason },
         })

@@ -1,7 +1,6 @@
 //! Mappings that explorations refuse by name.
 
-use super::{Mapping, PAGE, contains, open};
-use clarity_chaos::explore::{ExploreError, Explored};
+use super::{Mapping, PAGE, open, refused};
 use clarity_chaos::{Context, Result, chaos};
 use nix::sys::signal::{SigSet, Signal};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, madvise, mmap, mprotect, mremap};
@@ -9,14 +8,6 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::Command;
-
-#[track_caller]
-fn refused(explored: Result<Explored, ExploreError>, words: &[&str]) {
-    match explored {
-        Err(ExploreError::NotExplorable(refused)) => contains(&refused.to_string(), words),
-        other => panic!("the program is not refused: {other:?}"),
-    }
-}
 
 /// Requires that the exploration refuses `work`, with an error that contains all `words`.
 fn refuse(cx: &Context, words: &[&str], work: fn(&Path) -> Result) -> Result {

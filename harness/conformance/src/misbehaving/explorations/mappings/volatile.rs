@@ -1,6 +1,6 @@
 //! Mapped files that the program rebuilds after each start.
 
-use super::{Mapping, PAGE, broken, open};
+use super::{Mapping, PAGE, broken, open, refused};
 use clarity_chaos::explore::{Crash, Explored, PowerLoss};
 use clarity_chaos::{Context, Result, chaos};
 use rustix::mm::{MapFlags, ProtFlags, mmap, mprotect};
@@ -122,5 +122,42 @@ fn index_at_a_fixed_address(cx: Context) -> Result {
             },
         );
     explored?;
+    Ok(())
+}
+
+/// A robust mutex in a mapped file is released by the kernel when its process dies.
+fn lock(dir: &Path) -> Result {
+    use nix::libc::{
+        PTHREAD_MUTEX_ROBUST, PTHREAD_PROCESS_SHARED, pthread_mutex_init, pthread_mutex_lock,
+        pthread_mutex_t, pthread_mutex_unlock, pthread_mutexattr_init, pthread_mutexattr_setpshared,
+        pthread_mutexattr_setrobust,
+    };
+    let file = Mapping::writable(&dir.join("lock"))?;
+    let mutex = file.address.cast::<pthread_mutex_t>();
+    let mut attributes = std::mem::MaybeUninit::uninit();
+    let attributes = attributes.as_mut_ptr();
+    // SAFETY: the mutex is initialized before it is locked, and both are in memory of their sizes.
+    unsafe {
+        pthread_mutexattr_init(attributes);
+        pthread_mutexattr_setpshared(attributes, PTHREAD_PROCESS_SHARED);
+        pthread_mutexattr_setrobust(attributes, PTHREAD_MUTEX_ROBUST);
+        pthread_mutex_init(mutex, attributes);
+        pthread_mutex_lock(mutex);
+    }
+    fs::write(dir.join("log"), "")?;
+    // SAFETY: this thread holds the mutex.
+    unsafe { pthread_mutex_unlock(mutex) };
+    Ok(())
+}
+
+/// A robust mutex is refused, unless its file is volatile.
+#[chaos(non_destructive)]
+fn robust_mutex(cx: Context) -> Result {
+    fs::write(cx.dir().join("lock"), [0; PAGE])?;
+    let explored = cx.crash_everywhere(lock, |_, _| Ok(()));
+    refused(explored, &["a robust mutex", "name the file with `volatile`"]);
+    cx.explore()
+        .volatile("lock")
+        .crash_everywhere(lock, |_, _| Ok(()))?;
     Ok(())
 }
