@@ -55,8 +55,15 @@
 //!   and file.
 //! - An exploration returns an error if the operation leaves a socket, a FIFO or a device. It also
 //!   returns an error if the operation makes a file longer than 1 GiB.
-//! - An exploration returns an error if the operation makes a shared mapping of a file that is open
-//!   for writing. A program can change such a file without system calls.
+//! - Stores through a shared mapping are calls named `store`: the changes of one page until the
+//!   next call, or until a store to another page. A process can die between two of them. Following
+//!   stores needs x86-64 and Linux 5.19. Only one process of the operation can have writable
+//!   mappings at a time.
+//! - An exploration returns an error that names the call if it cannot follow a mapping. So writable
+//!   mappings cannot be at a fixed address, in a program that `exec` started, or in a thread that
+//!   blocks `SIGSEGV`. They cannot move, lose bytes by `MADV_REMOVE`, become writable later, or
+//!   contain a robust mutex. Calls such as `read` cannot write into them. [`Exploration::volatile`]
+//!   lifts these limits for files that the program rebuilds.
 //! - The operation cannot use io_uring: the setup of a ring fails with `ENOSYS`, as on a kernel
 //!   without io_uring. If the code under test has a fallback, the exploration covers the fallback.
 //! - Sync calls, such as `fsync`, return success without being executed. This makes explorations

@@ -337,6 +337,9 @@ fn failed_sync_of_a_mapping(cx: Context) -> Result {
         },
         is_stored,
     );
-    broken(explored, &["msync of 4096 bytes at 0 of log", "then the power failed"]);
+    broken(
+        explored,
+        &["msync of 4096 bytes at 0 of log", "then the power failed"],
+    );
     Ok(())
 }

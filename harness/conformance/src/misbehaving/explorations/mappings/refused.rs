@@ -93,7 +93,11 @@ fn mapping_whose_bytes_are_removed(cx: Context) -> Result {
             let mapping = Mapping::writable(&dir.join("store"))?;
             // SAFETY: the range is that of the mapping.
             let _ = unsafe {
-                madvise(mapping.address.cast(), PAGE, rustix::mm::Advice::LinuxRemove)
+                madvise(
+                    mapping.address.cast(),
+                    PAGE,
+                    rustix::mm::Advice::LinuxRemove,
+                )
             };
             Ok(())
         },
@@ -111,7 +115,16 @@ fn mapping_at_a_fixed_address(cx: Context) -> Result {
             MapFlags::SHARED | MapFlags::FIXED,
         );
         // SAFETY: the new mapping replaces one of the same length.
-        unsafe { mmap(readable.address.cast(), 2 * PAGE, protection, flags, &file, 0) }?;
+        unsafe {
+            mmap(
+                readable.address.cast(),
+                2 * PAGE,
+                protection,
+                flags,
+                &file,
+                0,
+            )
+        }?;
         readable.store(0, b"N");
         Ok(())
     })
@@ -120,13 +133,17 @@ fn mapping_at_a_fixed_address(cx: Context) -> Result {
 /// A thread blocks the signal by which the kernel reports a store to a protected page.
 #[chaos(non_destructive)]
 fn mapping_of_a_thread_that_blocks_signals(cx: Context) -> Result {
-    refuse(&cx, &["a thread that blocks SIGSEGV", "mmap of store"], |dir| {
-        let mut blocked = SigSet::empty();
-        blocked.add(Signal::SIGSEGV);
-        blocked.thread_block()?;
-        Mapping::writable(&dir.join("store"))?.store(0, b"N");
-        Ok(())
-    })
+    refuse(
+        &cx,
+        &["a thread that blocks SIGSEGV", "mmap of store"],
+        |dir| {
+            let mut blocked = SigSet::empty();
+            blocked.add(Signal::SIGSEGV);
+            blocked.thread_block()?;
+            Mapping::writable(&dir.join("store"))?.store(0, b"N");
+            Ok(())
+        },
+    )
 }
 
 /// A thread blocks that signal after it has made the mapping.
@@ -147,15 +164,19 @@ fn store_of_a_thread_that_blocks_signals(cx: Context) -> Result {
 fn mapping_beside_a_handler(cx: Context) -> Result {
     use nix::sys::signal::{SaFlags, SigAction, SigHandler, sigaction};
     extern "C" fn handle(_: i32) {}
-    refuse(&cx, &["a handler of SIGSEGV or SIGTRAP", "of store"], |dir| {
-        let mapping = Mapping::writable(&dir.join("store"))?;
-        let handler = SigHandler::Handler(handle);
-        let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
-        // SAFETY: the handler does nothing.
-        unsafe { sigaction(Signal::SIGTRAP, &action) }?;
-        mapping.store(0, b"N");
-        Ok(())
-    })
+    refuse(
+        &cx,
+        &["a handler of SIGSEGV or SIGTRAP", "of store"],
+        |dir| {
+            let mapping = Mapping::writable(&dir.join("store"))?;
+            let handler = SigHandler::Handler(handle);
+            let action = SigAction::new(handler, SaFlags::empty(), SigSet::empty());
+            // SAFETY: the handler does nothing.
+            unsafe { sigaction(Signal::SIGTRAP, &action) }?;
+            mapping.store(0, b"N");
+            Ok(())
+        },
+    )
 }
 
 /// A forked process stores through a mapping that it has inherited.

@@ -98,29 +98,26 @@ fn index_that_is_trusted(cx: Context) -> Result {
 #[chaos(non_destructive)]
 fn index_at_a_fixed_address(cx: Context) -> Result {
     fs::write(cx.dir().join("log-index"), [9; 2 * PAGE])?;
-    let explored = cx
-        .explore()
-        .volatile("log-*")
-        .crash_everywhere(
-            |dir| {
-                let file = open(&dir.join("log-index"))?;
-                let readable = Mapping::new(&file, ProtFlags::READ)?;
-                let flags = MapFlags::SHARED | MapFlags::FIXED;
-                let address = readable.address.cast();
-                // SAFETY: the new mapping replaces one of the same length.
-                unsafe { mmap(address, 2 * PAGE, ProtFlags::READ, flags, &file, 0) }?;
-                let flags = rustix::mm::MprotectFlags::READ | rustix::mm::MprotectFlags::WRITE;
-                // SAFETY: the range is that of the mapping.
-                unsafe { mprotect(address, PAGE, flags) }?;
-                readable.store(0, b"N");
-                fs::write(dir.join("log"), "")?;
-                Ok(())
-            },
-            |dir, _| match index(dir) {
-                Some(b'N') => Ok(()),
-                found => Err(format!("the index has {found:?}").into()),
-            },
-        );
+    let explored = cx.explore().volatile("log-*").crash_everywhere(
+        |dir| {
+            let file = open(&dir.join("log-index"))?;
+            let readable = Mapping::new(&file, ProtFlags::READ)?;
+            let flags = MapFlags::SHARED | MapFlags::FIXED;
+            let address = readable.address.cast();
+            // SAFETY: the new mapping replaces one of the same length.
+            unsafe { mmap(address, 2 * PAGE, ProtFlags::READ, flags, &file, 0) }?;
+            let flags = rustix::mm::MprotectFlags::READ | rustix::mm::MprotectFlags::WRITE;
+            // SAFETY: the range is that of the mapping.
+            unsafe { mprotect(address, PAGE, flags) }?;
+            readable.store(0, b"N");
+            fs::write(dir.join("log"), "")?;
+            Ok(())
+        },
+        |dir, _| match index(dir) {
+            Some(b'N') => Ok(()),
+            found => Err(format!("the index has {found:?}").into()),
+        },
+    );
     explored?;
     Ok(())
 }
@@ -129,8 +126,8 @@ fn index_at_a_fixed_address(cx: Context) -> Result {
 fn lock(dir: &Path) -> Result {
     use nix::libc::{
         PTHREAD_MUTEX_ROBUST, PTHREAD_PROCESS_SHARED, pthread_mutex_init, pthread_mutex_lock,
-        pthread_mutex_t, pthread_mutex_unlock, pthread_mutexattr_init, pthread_mutexattr_setpshared,
-        pthread_mutexattr_setrobust,
+        pthread_mutex_t, pthread_mutex_unlock, pthread_mutexattr_init,
+        pthread_mutexattr_setpshared, pthread_mutexattr_setrobust,
     };
     let file = Mapping::writable(&dir.join("lock"))?;
     let mutex = file.address.cast::<pthread_mutex_t>();
@@ -155,7 +152,10 @@ fn lock(dir: &Path) -> Result {
 fn robust_mutex(cx: Context) -> Result {
     fs::write(cx.dir().join("lock"), [0; PAGE])?;
     let explored = cx.crash_everywhere(lock, |_, _| Ok(()));
-    refused(explored, &["a robust mutex", "name the file with `volatile`"]);
+    refused(
+        explored,
+        &["a robust mutex", "name the file with `volatile`"],
+    );
     cx.explore()
         .volatile("lock")
         .crash_everywhere(lock, |_, _| Ok(()))?;
