@@ -57,7 +57,7 @@ pub(crate) fn install() -> io::Result<()> {
 
 /// Whether this is the address of a handler of this module, in this process or in its forks.
 pub(crate) fn is_own_handler(address: u64) -> bool {
-    let own: [Handler; 2] = [on_fault, on_step];
+    let own: [Handler; 3] = [on_fault, on_step, on_request];
     own.iter()
         .any(|handler| *handler as usize as u64 == address)
 }

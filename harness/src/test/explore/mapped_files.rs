@@ -47,6 +47,8 @@ pub(super) struct MappedFiles<'a> {
     volatile: VolatileMappings,
     /// Whether calls that read files are recorded.
     reads: bool,
+    /// Whether a program has replaced the handler of requests.
+    ignores_requests: bool,
 }
 
 /// A mapping in [`WINDOW`].
@@ -102,6 +104,7 @@ impl<'a> MappedFiles<'a> {
             mappings: Vec::new(),
             open: OpenPages::default(),
             has_readable: false,
+            ignores_requests: false,
             patterns: volatile,
             volatile: VolatileMappings::default(),
         }

@@ -1,5 +1,6 @@
 //! Programs that change files through shared mappings.
 
+mod concurrent;
 mod followed;
 mod refused;
 mod volatile;
@@ -110,4 +111,9 @@ fn contains(text: &str, words: &[&str]) {
     for word in words {
         assert!(text.contains(word), "no {word:?} in: {text}");
     }
+}
+
+/// Writes a mapped file with the name `log`.
+fn log(dir: &Path, write: fn(&Mapping) -> Result) -> Result {
+    write(&Mapping::writable(&dir.join("log"))?)
 }

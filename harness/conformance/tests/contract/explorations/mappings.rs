@@ -15,13 +15,15 @@ fn stores_through_a_mapping_are_explored() {
         "failed_sync_of_a_mapping",
         "mapped_counter",
         "mapped_log",
+        "mapping_that_is_protected_for_a_while",
         "page_that_is_changed_twice",
         "page_that_is_mapped_and_written",
-        "threads_with_one_mapping",
         "word_across_the_border_of_two_pages",
     ] {
         passed(&format!("mappings::followed::{test}"));
     }
+    passed("mappings::concurrent::mappings_of_processes_one_after_another");
+    passed("mappings::concurrent::threads_with_one_mapping");
 }
 
 #[cfg(target_arch = "x86_64")]

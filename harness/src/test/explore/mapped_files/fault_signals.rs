@@ -2,7 +2,7 @@
 
 use super::{MappedFiles, MappingAnswer, Proceed, unsupported};
 use crate::os::mapped_pages::is_own_handler;
-use crate::os::mapped_pages::request::ThreadSignals;
+use crate::os::mapped_pages::request::{ThreadSignals, request_signal};
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::decoder::name;
@@ -14,22 +14,28 @@ impl MappedFiles<'_> {
     /// Answers a call that sets the handler of a signal. The protection of pages has its own
     /// handlers.
     pub(super) fn handle_signal(
-        &self,
+        &mut self,
         waiting: &WaitingCall,
         tracee: &Tracee,
     ) -> io::Result<MappingAnswer> {
         let [signal, action, ..] = waiting.arguments;
-        let is_needed = [libc::SIGSEGV, libc::SIGTRAP].contains(&(signal as i32));
-        if !is_needed || action == 0 || self.mappings.is_empty() {
+        let signal = signal as i32;
+        let is_request = signal == request_signal();
+        if action == 0 || !is_request && ![libc::SIGSEGV, libc::SIGTRAP].contains(&signal) {
             return Ok(Proceed);
         }
         let handler = tracee.long(action)?;
-        let process = ThreadSignals::read(waiting.thread)?.process;
         // The default action ends the process, which `died_of_fault` reports.
-        if handler == 0 || is_own_handler(handler) || Some(process) != self.owner {
+        if handler == 0 || is_own_handler(handler) {
             return Ok(Proceed);
         }
-        let reason = "a handler of SIGSEGV or SIGTRAP beside a writable shared mapping";
+        self.ignores_requests |= is_request;
+        let process = ThreadSignals::read(waiting.thread)?.process;
+        if self.mappings.is_empty() || Some(process) != self.owner {
+            return Ok(Proceed);
+        }
+        let reason = "a handler of SIGSEGV, SIGTRAP or the real-time signal of explorations, \
+                      beside a writable shared mapping";
         Ok(unsupported(name(waiting.number), self.any_path(), reason))
     }
 

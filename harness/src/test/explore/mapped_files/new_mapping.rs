@@ -51,6 +51,8 @@ impl MappedFiles<'_> {
             "a writable shared mapping of code"
         } else if !signals.handles_requests() {
             "a writable shared mapping of a program that `exec` started"
+        } else if self.ignores_requests {
+            "a writable shared mapping beside a handler of the real-time signal that explorations use"
         } else if signals.is_blocking() {
             "a writable shared mapping in a thread that blocks SIGSEGV, SIGTRAP or a real-time \
              signal"

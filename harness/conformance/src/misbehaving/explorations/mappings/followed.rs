@@ -1,9 +1,9 @@
 //! Stores through mappings that explorations follow.
 
-use super::{Mapping, PAGE, broken, open};
+use super::{Mapping, PAGE, broken, log, open};
 use clarity_chaos::explore::{Crash, Errno, PowerLoss};
 use clarity_chaos::{Context, Result, chaos};
-use rustix::mm::{MsyncFlags, ProtFlags};
+use rustix::mm::{MprotectFlags, MsyncFlags, ProtFlags, mprotect, munmap};
 use std::fs;
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -50,11 +50,6 @@ fn mapping_that_is_only_read(cx: Context) -> Result {
     );
     broken(explored, &["pwrite64 of 1 bytes at 1 of store"]);
     Ok(())
-}
-
-/// A log of one record: a header in the first page, and the record in the second one.
-fn log(dir: &Path, write: fn(&Mapping) -> Result) -> Result {
-    write(&Mapping::writable(&dir.join("log"))?)
 }
 
 fn header_means_record(dir: &Path, crash: Crash) -> Result {
@@ -274,37 +269,6 @@ fn mapped_counter(cx: Context) -> Result {
     Ok(())
 }
 
-/// Threads store to pages of one mapping in any order.
-#[chaos(non_destructive)]
-fn threads_with_one_mapping(cx: Context) -> Result {
-    fs::write(cx.dir().join("log"), [0; 4 * PAGE])?;
-    let explored = cx.crash_everywhere(
-        |dir| {
-            let mapping = Mapping::writable(&dir.join("log"))?;
-            std::thread::scope(|scope| {
-                for thread in 0..4 {
-                    let mapping = &mapping;
-                    scope.spawn(move || {
-                        for round in 1..=50 {
-                            mapping.store(thread * PAGE, &[round]);
-                        }
-                    });
-                }
-            });
-            Ok(())
-        },
-        |dir, crash| {
-            let log = fs::read(dir.join("log"))?;
-            match crash.acknowledged() && (0..4).any(|page| log[page * PAGE] != 50) {
-                true => Err("a store is missing".into()),
-                false => Ok(()),
-            }
-        },
-    )?;
-    assert!(explored.points >= 4, "{explored:?}");
-    Ok(())
-}
-
 /// Ignores the error of `msync`, after which the store is lost.
 #[chaos(non_destructive)]
 fn failed_sync_of_a_mapping(cx: Context) -> Result {
@@ -341,5 +305,39 @@ fn failed_sync_of_a_mapping(cx: Context) -> Result {
         explored,
         &["msync of 4096 bytes at 0 of log", "then the power failed"],
     );
+    Ok(())
+}
+
+/// A mapping is protected for a while, then split.
+#[chaos(non_destructive)]
+fn mapping_that_is_protected_for_a_while(cx: Context) -> Result {
+    fs::write(cx.dir().join("log"), [0; 3 * PAGE])?;
+    let explored = cx.crash_everywhere(
+        |dir| {
+            log(dir, |log| {
+                log.store(0, b"1");
+                for flags in [
+                    MprotectFlags::READ,
+                    MprotectFlags::READ | MprotectFlags::WRITE,
+                ] {
+                    // SAFETY: the range is that of the mapping.
+                    unsafe { mprotect(log.address.cast(), log.length, flags) }?;
+                }
+                log.store(0, b"2");
+                // SAFETY: nothing uses this page any more.
+                unsafe { munmap(log.address.add(PAGE).cast(), PAGE) }?;
+                log.store(2 * PAGE, b"3");
+                log.sync(2 * PAGE, PAGE)
+            })
+        },
+        |dir, _| {
+            let log = fs::read(dir.join("log"))?;
+            match (log[0], log[2 * PAGE]) {
+                (0 | b'1' | b'2', 0) | (b'2', b'3') => Ok(()),
+                found => Err(format!("found {found:?}").into()),
+            }
+        },
+    )?;
+    assert_eq!((explored.calls, explored.points), (4, 3), "{explored:?}");
     Ok(())
 }

@@ -166,7 +166,7 @@ fn mapping_beside_a_handler(cx: Context) -> Result {
     extern "C" fn handle(_: i32) {}
     refuse(
         &cx,
-        &["a handler of SIGSEGV or SIGTRAP", "of store"],
+        &["a handler of SIGSEGV, SIGTRAP or", "of store"],
         |dir| {
             let mapping = Mapping::writable(&dir.join("store"))?;
             let handler = SigHandler::Handler(handle);
