@@ -10,7 +10,7 @@ pub(crate) mod request;
 pub(crate) mod robust_list;
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use self::handlers::{install, is_own_handler};
+pub(crate) use self::handlers::{install, is_own_handler, step_each_store};
 
 use std::ops::Range;
 
@@ -36,3 +36,7 @@ pub(crate) fn install() -> std::io::Result<()> {
 pub(crate) fn is_own_handler(_address: u64) -> bool {
     false
 }
+
+/// Does nothing: without the handlers, no store is executed alone.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn step_each_store(_is_each: bool) {}

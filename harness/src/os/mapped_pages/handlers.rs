@@ -26,15 +26,17 @@ static WRITABLE: AtomicU64 = AtomicU64::new(0);
 /// The address of the instruction for which [`WRITABLE`] became writable.
 static INSTRUCTION: AtomicU64 = AtomicU64::new(0);
 
-/// The address of a second writable page, while one instruction is executed, or 0. The thread that
-/// executes the instruction has begun a change.
+/// The address of a second writable page, while one instruction is executed, or 0.
 static BESIDE: AtomicU64 = AtomicU64::new(0);
 
-/// The thread that executes one instruction, or 0.
+/// The thread that executes one instruction, and has begun a change, or 0.
 static STEPPING: AtomicI64 = AtomicI64::new(0);
 
 /// The signals that the thread which executes one instruction had blocked.
 static BLOCKED: AtomicU64 = AtomicU64::new(0);
+
+/// Whether each instruction that stores is executed alone.
+static STEPS_EACH_STORE: AtomicBool = AtomicBool::new(false);
 
 /// A handler that this module has replaced.
 struct Previous {
@@ -53,6 +55,12 @@ static PREVIOUS_TRAP: Previous = Previous::new();
 /// When the system refuses the handler.
 pub(crate) fn install() -> io::Result<()> {
     set_handler(request_signal(), on_request).map(drop)
+}
+
+/// Sets whether the processes that are forked from this one execute each instruction that stores to
+/// a protected page alone. No page stays writable then.
+pub(crate) fn step_each_store(is_each: bool) {
+    STEPS_EACH_STORE.store(is_each, Ordering::SeqCst);
 }
 
 /// Whether this is the address of a handler of this module, in this process or in its forks.
@@ -276,12 +284,13 @@ fn map_at(address: u64, arguments: [u64; 6]) -> i64 {
 extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel passes a valid pointer.
     let address = unsafe { (*info).si_addr() } as u64;
-    // An instruction that needs more than two pages cannot be executed.
-    let is_stuck = STEPPING.load(Ordering::SeqCst) == own_thread();
-    if !WINDOW.contains(&address) || is_stuck {
+    if !WINDOW.contains(&address) {
         return PREVIOUS_FAULT.call(signal, info, context);
     }
-    begin_change();
+    let is_stepping = STEPPING.load(Ordering::SeqCst) == own_thread();
+    if !is_stepping {
+        begin_change();
+    }
     let page = address & !(PAGE - 1);
     // SAFETY: as above; the reference ends before the previous handler runs.
     let interrupted = unsafe { context_of(context) };
@@ -289,42 +298,61 @@ extern "C" fn on_fault(signal: c_int, info: *mut libc::siginfo_t, context: *mut 
     let writable = WRITABLE.load(Ordering::SeqCst);
     // The store of one instruction can cross the border of two pages, and needs both.
     let is_crossing = writable != 0
+        && writable.abs_diff(page) == PAGE
         && INSTRUCTION.load(Ordering::SeqCst) == instruction
-        && writable.abs_diff(page) == PAGE;
-    if is_crossing {
-        if announce(PageEvent::OpensBeside(page)) {
-            WRITABLE.store(page, Ordering::SeqCst);
-            BESIDE.store(writable, Ordering::SeqCst);
-            STEPPING.store(own_thread(), Ordering::SeqCst);
-            // Other handlers run after the instruction: they would find two writable pages.
-            let synchronous = [libc::SIGSEGV, libc::SIGTRAP, libc::SIGBUS];
-            let unblocked = synchronous.map(|signal| 1_u64 << (signal - 1));
-            let blocked = blocked_signals(interrupted);
-            BLOCKED.store(*blocked, Ordering::SeqCst);
-            *blocked = !(unblocked[0] | unblocked[1] | unblocked[2]);
-            *register(interrupted, libc::REG_EFL) |= TRAP_FLAG;
-            return;
-        }
-    } else {
+        && BESIDE.load(Ordering::SeqCst) == 0;
+    if !is_crossing {
         protect_all();
-        if announce(PageEvent::Opens(page)) {
-            WRITABLE.store(page, Ordering::SeqCst);
-            INSTRUCTION.store(instruction, Ordering::SeqCst);
-            return end_change();
-        }
     }
-    end_change();
-    PREVIOUS_FAULT.call(signal, info, context);
+    // An instruction that needs other pages besides cannot be executed.
+    let is_allowed = (is_crossing || !is_stepping)
+        && announce(match is_crossing {
+            true => PageEvent::OpensBeside(page),
+            false => PageEvent::Opens(page),
+        });
+    if !is_allowed {
+        end_change();
+        return PREVIOUS_FAULT.call(signal, info, context);
+    }
+    WRITABLE.store(page, Ordering::SeqCst);
+    INSTRUCTION.store(instruction, Ordering::SeqCst);
+    if is_crossing {
+        BESIDE.store(writable, Ordering::SeqCst);
+    }
+    if !is_crossing && !STEPS_EACH_STORE.load(Ordering::SeqCst) {
+        end_change();
+    } else if !is_stepping {
+        begin_step(interrupted);
+    }
 }
 
-/// Handles the end of an instruction that had two writable pages. The thread has begun a change.
+/// Lets the interrupted thread execute one instruction. Its change ends after the instruction.
+fn begin_step(interrupted: &mut libc::ucontext_t) {
+    STEPPING.store(own_thread(), Ordering::SeqCst);
+    // Other handlers run after the instruction: they could store as well.
+    let synchronous = [libc::SIGSEGV, libc::SIGTRAP, libc::SIGBUS];
+    let unblocked = synchronous.map(|signal| 1_u64 << (signal - 1));
+    let blocked = blocked_signals(interrupted);
+    BLOCKED.store(*blocked, Ordering::SeqCst);
+    *blocked = !(unblocked[0] | unblocked[1] | unblocked[2]);
+    *register(interrupted, libc::REG_EFL) |= TRAP_FLAG;
+}
+
+/// Handles the end of an instruction. The thread has begun a change.
 extern "C" fn on_step(signal: c_int, info: *mut libc::siginfo_t, context: *mut c_void) {
-    let beside = BESIDE.swap(0, Ordering::SeqCst);
-    if beside == 0 {
+    if STEPPING.load(Ordering::SeqCst) != own_thread() {
         return PREVIOUS_TRAP.call(signal, info, context);
     }
-    announce(PageEvent::Protects(beside));
-    announce(PageEvent::Stepped(beside));
+    let beside = BESIDE.swap(0, Ordering::SeqCst);
+    if beside != 0 {
+        announce(PageEvent::Protects(beside));
+    }
+    if STEPS_EACH_STORE.load(Ordering::SeqCst) {
+        protect_all();
+        announce(PageEvent::Closed);
+    } else {
+        announce(PageEvent::Stepped(beside));
+    }
     // SAFETY: the kernel passes a valid pointer.
     let interrupted = unsafe { context_of(context) };
     *register(interrupted, libc::REG_EFL) &= !TRAP_FLAG;

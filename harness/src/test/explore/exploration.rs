@@ -34,6 +34,7 @@ pub struct Exploration<'a> {
     power_loss: Option<PowerLoss>,
     states: usize,
     volatile: VolatilePatterns,
+    each_store: bool,
 }
 
 /// The default maximum of states of the disk that an exploration tries.
@@ -56,6 +57,7 @@ impl<'a> Exploration<'a> {
             power_loss: None,
             states: STATES,
             volatile: VolatilePatterns::default(),
+            each_store: false,
         }
     }
 
@@ -104,6 +106,17 @@ impl<'a> Exploration<'a> {
         self
     }
 
+    /// Makes each store to a mapped page a call of its own. Without this, the stores to one page
+    /// between two calls are one call, and no process dies between them.
+    ///
+    /// A copy of many bytes consists of many stores, so the run is slow and has many points.
+    pub fn each_store(self) -> Self {
+        Self {
+            each_store: true,
+            ..self
+        }
+    }
+
     /// Runs `operation` once, undisturbed. Then `invariant` checks the content that the directory
     /// has if the operation's process dies at each call that changes files.
     ///
@@ -137,6 +150,7 @@ impl<'a> Exploration<'a> {
             let operation = |dir: &Path| to_text(operation(dir));
             let mut explorer = Explorer::prepare(&self.before, &operation, false)?;
             explorer.volatile = self.volatile.clone();
+            explorer.each_store = self.each_store;
             let points = CrashPoints {
                 power_cuts: self.power_cuts(),
                 seed: self.seed.child("explore", "deaths"),
@@ -182,6 +196,7 @@ impl<'a> Exploration<'a> {
             let mut explorer = Explorer::prepare(&self.before, &operation, true)?;
             explorer.records_bytes = self.power_loss.is_some();
             explorer.volatile = self.volatile.clone();
+            explorer.each_store = self.each_store;
             let invariant = |dir: &Path, failure| to_text(invariant(dir, failure));
             let points = FailurePoints {
                 errnos: &errnos,

@@ -11,6 +11,7 @@ use super::operation_run::{CallPoint, Intervention, Operation, OperationRun};
 use super::orphans::Orphans;
 use super::run_limit::RunLimit;
 use super::volatile_files::VolatilePatterns;
+use crate::os::mapped_pages::step_each_store;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::code_location::CodeLocation;
 use crate::syscalls::file_call::Effect;
@@ -39,6 +40,8 @@ pub(super) struct Explorer<'a> {
     /// Whether runs with a failing call also record the written bytes.
     pub(super) records_bytes: bool,
     pub(super) volatile: VolatilePatterns,
+    /// Whether each store to a mapped page is a call of its own.
+    pub(super) each_store: bool,
     operation_limit: RunLimit,
     invariant_limit: RunLimit,
     _parent: tempfile::TempDir,
@@ -58,6 +61,7 @@ impl<'a> Explorer<'a> {
             orphans: Orphans::adopt()?,
             records_bytes: false,
             volatile: VolatilePatterns::default(),
+            each_store: false,
             operation_limit: RunLimit::default(),
             invariant_limit: RunLimit::default(),
             directory: parent.path().canonicalize()?.join("dir"),
@@ -75,6 +79,7 @@ impl<'a> Explorer<'a> {
             limit: self.operation_limit.get(),
             work: self.work,
         };
+        step_each_store(self.each_store);
         let began = Instant::now();
         let run = operation.run(&self.before, intervention)?;
         self.operation_limit.note(began.elapsed());

@@ -18,6 +18,7 @@ fn stores_through_a_mapping_are_explored() {
         "mapping_that_is_protected_for_a_while",
         "page_that_is_changed_twice",
         "page_that_is_mapped_and_written",
+        "stores_to_one_page",
         "word_across_the_border_of_two_pages",
     ] {
         passed(&format!("mappings::followed::{test}"));

@@ -341,3 +341,43 @@ fn mapping_that_is_protected_for_a_while(cx: Context) -> Result {
     assert_eq!((explored.calls, explored.points), (4, 3), "{explored:?}");
     Ok(())
 }
+
+/// A mark is stored before its data, in the same page.
+#[chaos(non_destructive)]
+fn stores_to_one_page(cx: Context) -> Result {
+    fs::write(cx.dir().join("log"), [0; 2 * PAGE])?;
+    let mark_follows_data = |dir: &Path, _: Crash| {
+        let log = fs::read(dir.join("log"))?;
+        match (log[0], &log[PAGE - 4..PAGE + 4]) {
+            (0, _) | (1, [7, 7, 7, 7, 7, 7, 7, 7]) => Ok(()),
+            found => Err(format!("found {found:?}").into()),
+        }
+    };
+    let wrong = |dir: &Path| {
+        log(dir, |log| {
+            log.store(0, &[1]);
+            log.store_word(PAGE - 4, 0x0707_0707_0707_0707);
+            Ok(())
+        })
+    };
+    let explored = cx.explore().each_store().crash_everywhere(
+        |dir| {
+            log(dir, |log| {
+                log.store_word(PAGE - 4, 0x0707_0707_0707_0707);
+                log.store(0, &[1]);
+                Ok(())
+            })
+        },
+        mark_follows_data,
+    )?;
+    assert_eq!((explored.calls, explored.points), (2, 2), "{explored:?}");
+    let explored = cx
+        .explore()
+        .each_store()
+        .crash_everywhere(wrong, mark_follows_data);
+    broken(
+        explored,
+        &["died in the place of call 2 of 2, store of 8 bytes at 4092 of log"],
+    );
+    Ok(())
+}
