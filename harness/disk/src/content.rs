@@ -73,15 +73,19 @@ impl ContentChoices {
         let mut base = at_sync.bytes.len();
         let mut ends: Vec<usize> = Vec::new();
         let mut is_hidden = false;
+        let mut live_length = base;
         for event in &events {
             match event {
                 FileEvent::Write {
                     call,
                     offset,
                     bytes,
+                    is_store,
                 } => {
                     let range = *offset..offset + bytes.len();
-                    if !is_hidden {
+                    live_length = live_length.max(range.end);
+                    // A store through a mapping never makes a file longer.
+                    if !is_hidden && !is_store {
                         ends.push(range.end);
                     }
                     choices.writes.push(Write {
@@ -92,14 +96,23 @@ impl ContentChoices {
                 }
                 FileEvent::Size {
                     length,
-                    is_included: true,
-                } if !is_hidden => {
-                    base = *length;
-                    ends.clear();
-                    choices.kept = choices.kept.min(base);
+                    is_included,
+                } => {
+                    live_length = *length;
+                    if *is_included && !is_hidden {
+                        base = *length;
+                        ends.clear();
+                        choices.kept = choices.kept.min(base);
+                    } else {
+                        // Nothing that follows a truncation reaches a journaled disk before it.
+                        is_hidden |= model != PowerLoss::Posix;
+                    }
                 }
-                // Nothing that follows a truncation reaches a journaled disk before the truncation.
-                FileEvent::Size { .. } => is_hidden |= model != PowerLoss::Posix,
+                FileEvent::Sync(pages) => {
+                    let end = pages.last().map_or(0, |page| (page + 1) * PAGE);
+                    base = base.max(end.min(live_length));
+                    ends.retain(|end| *end > base);
+                }
             }
         }
         choices.lengths = lengths::possible(base, ends);
@@ -129,9 +142,9 @@ impl ContentChoices {
             .filter(|(_, event)| matches!(event, FileEvent::Write { .. }))
             .map(|(index, _)| index)
             .collect();
-        let sizes = events.iter().enumerate();
-        let sizes: Vec<usize> = sizes
-            .filter(|(_, event)| matches!(event, FileEvent::Size { .. }))
+        let others = events.iter().enumerate();
+        let others: Vec<usize> = others
+            .filter(|(_, event)| !matches!(event, FileEvent::Write { .. }))
             .map(|(index, _)| index)
             .collect();
         for (number, touching) in touched {
@@ -139,7 +152,7 @@ impl ContentChoices {
             let mut relevant: Vec<(usize, usize)> = touching
                 .into_iter()
                 .map(|write| (writes[write], write + 1))
-                .chain(sizes.iter().map(|event| (*event, 0)))
+                .chain(others.iter().map(|event| (*event, 0)))
                 .collect();
             relevant.sort_unstable();
             let relevant = relevant
@@ -293,7 +306,7 @@ impl ContentChoices {
 /// Lists the events of a file since its last sync.
 fn events_since<'a>(
     journal: &'a Journal,
-    durable: &Durable<'_>,
+    durable: &'a Durable<'_>,
     file: NodeId,
     since: usize,
     included: &Included,
@@ -302,12 +315,22 @@ fn events_since<'a>(
     for index in durable.changes_since(file, since) {
         let logged = &journal.log[index];
         match &logged.event {
-            Event::Write { offset, bytes, .. } => {
+            Event::Write {
+                offset,
+                bytes,
+                is_store,
+                ..
+            } => {
                 events.push(FileEvent::Write {
                     call: logged.call,
                     offset: *offset,
                     bytes,
+                    is_store: *is_store,
                 });
+            }
+            Event::Sync { .. } => {
+                let pages = durable.synced_pages.get(&index);
+                events.extend(pages.map(FileEvent::Sync));
             }
             Event::Metadata(parts) => {
                 let unit = durable.unit_at(index);

@@ -6,6 +6,7 @@ use crate::journal::{Event, Journal, Part, SyncKind};
 use crate::power_loss::PowerLoss;
 use crate::renames::{is_within_one_directory, moves_out};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 
 /// The number of a metadata change, and of one of its parts.
 pub(crate) type PartId = (usize, usize);
@@ -20,8 +21,10 @@ pub(crate) struct Durable<'a> {
     /// The number of changes that the last commit of ext4 made durable.
     pub(crate) committed: usize,
     files: BTreeMap<NodeId, DurableBytes>,
-    /// The writes and changes of size of each file, as ascending indices in the journal's log.
+    /// The writes, changes of size and syncs of a range of each file, as ascending indices in the journal's log.
     changes: BTreeMap<NodeId, Vec<usize>>,
+    /// The pages that each sync of a range has written, by the index of the sync in the log.
+    pub(crate) synced_pages: BTreeMap<usize, BTreeSet<usize>>,
 }
 
 /// The metadata change of one call.
@@ -43,6 +46,7 @@ impl<'a> Durable<'a> {
                 committed: 0,
                 files: BTreeMap::new(),
                 changes: BTreeMap::new(),
+                synced_pages: BTreeMap::new(),
             },
             journal,
             power_loss,
@@ -65,6 +69,7 @@ impl<'a> Durable<'a> {
                     offset,
                     bytes,
                     grows,
+                    ..
                 } => {
                     walk.change(*file, index, true, *grows);
                     walk.durable.changes.entry(*file).or_default().push(index);
@@ -75,11 +80,11 @@ impl<'a> Durable<'a> {
                 }
                 // After a failed sync of a directory, the file system accepts no changes.
                 Event::Sync { .. } | Event::SyncAll if walk.is_aborted => {}
-                Event::Sync { node, kind } => match walk.live.file(*node) {
-                    Some(_) => walk.sync_file(*node, *kind, index),
+                Event::Sync { node, kind, range } => match walk.live.file(*node) {
+                    Some(_) => walk.sync_file(*node, *kind, range.as_ref(), index),
                     None => walk.sync_directory(*node, index),
                 },
-                Event::FailedSync { node } => walk.fail_sync(*node),
+                Event::FailedSync { node, range } => walk.fail_sync(*node, range.as_ref()),
                 Event::SyncAll => walk.sync_all(index),
             }
             walk.live.apply(&logged.event);
@@ -99,8 +104,8 @@ impl<'a> Durable<'a> {
         self.files.get(&file).map_or(0, |synced| synced.since)
     }
 
-    /// Lists the writes and changes of size of a file, as indices in the journal's log. The first
-    /// is at `since` or later.
+    /// Lists the writes, changes of size and syncs of a range of a file, as indices in the journal's
+    /// log. The first is at `since` or later.
     pub(crate) fn changes_since(&self, file: NodeId, since: usize) -> impl Iterator<Item = usize> {
         let changes = self.changes.get(&file).map_or(&[][..], Vec::as_slice);
         let known = changes.partition_point(|index| *index < since);
@@ -191,7 +196,13 @@ impl Walk<'_> {
         }
     }
 
-    fn sync_file(&mut self, file: NodeId, kind: SyncKind, index: usize) {
+    fn sync_file(
+        &mut self,
+        file: NodeId,
+        kind: SyncKind,
+        range: Option<&Range<usize>>,
+        index: usize,
+    ) {
         let durable = &self.durable;
         let is_durable = |id: PartId| match self.power_loss {
             PowerLoss::Ext4Ordered => id.0 < durable.committed,
@@ -207,13 +218,22 @@ impl Walk<'_> {
             return;
         }
         let is_full = kind == SyncKind::Full || is_new && self.power_loss != PowerLoss::Posix;
-        changes.data = false;
-        changes.any &= !is_full;
+        if range.is_some() {
+            let written = take_pages(&mut changes.dirty, range);
+            self.durable.changes.entry(file).or_default().push(index);
+            self.durable.synced_pages.insert(index, written);
+            changes.data = !changes.dirty.is_empty();
+        } else {
+            changes.data = false;
+        }
+        changes.any &= !is_full || changes.data;
         let last_change = match kind {
             SyncKind::Full => changes.sync,
             SyncKind::Data => changes.data_sync,
         };
-        self.keep_bytes(file, index);
+        if range.is_none() {
+            self.keep_bytes(file, index);
+        }
         self.commit_after(last_change, index);
         match self.power_loss {
             PowerLoss::Posix => self.keep(|part| match part {
@@ -233,12 +253,15 @@ impl Walk<'_> {
         }
     }
 
-    fn fail_sync(&mut self, node: NodeId) {
+    fn fail_sync(&mut self, node: NodeId, range: Option<&Range<usize>>) {
         match self.live.file(node) {
             Some(_) => {
                 let changes = self.nodes.entry(node).or_default();
-                changes.lost.append(&mut changes.dirty);
-                (changes.data, changes.any) = (false, false);
+                changes
+                    .lost
+                    .append(&mut take_pages(&mut changes.dirty, range));
+                changes.data = !changes.dirty.is_empty();
+                changes.any = changes.data;
             }
             None => self.is_aborted = true,
         }
@@ -294,7 +317,8 @@ impl Walk<'_> {
         changes.dirty.clear();
         let log = &self.journal.log[..index];
         let before = self.durable.bytes(self.journal, file);
-        let synced = before.synced(log, file, &self.live, &changes.lost);
+        let synced_pages = &self.durable.synced_pages;
+        let synced = before.synced(log, file, &self.live, &changes.lost, synced_pages);
         self.durable.files.insert(file, synced);
     }
 
@@ -372,4 +396,16 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+/// Removes the pages that contain these bytes. Without a range, removes all.
+fn take_pages(dirty: &mut BTreeSet<usize>, range: Option<&Range<usize>>) -> BTreeSet<usize> {
+    let all = std::mem::take(dirty);
+    let Some(range) = range else {
+        return all;
+    };
+    let pages = range.start / PAGE..range.end.div_ceil(PAGE);
+    let (taken, left) = all.into_iter().partition(|page| pages.contains(page));
+    *dirty = left;
+    taken
 }

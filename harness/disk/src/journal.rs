@@ -2,6 +2,7 @@
 
 use crate::file_system::{FileSystem, Node, NodeId, Slot};
 use crate::snapshot::Snapshot;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -37,13 +38,19 @@ pub(crate) enum Event {
         bytes: Arc<[u8]>,
         /// Whether the write makes the file longer.
         grows: bool,
+        /// Whether the write is a store through a mapping, which has no end.
+        is_store: bool,
     },
     Sync {
         node: NodeId,
         kind: SyncKind,
+        /// The bytes that are synced, if not all.
+        range: Option<Range<usize>>,
     },
     FailedSync {
         node: NodeId,
+        /// The bytes whose sync fails, if not all.
+        range: Option<Range<usize>>,
     },
     SyncAll,
 }
@@ -218,6 +225,7 @@ impl Journal {
             file,
             offset,
             grows: offset + bytes.len() > length,
+            is_store: false,
             bytes: bytes.into(),
         });
     }
@@ -296,12 +304,41 @@ impl Journal {
 
     /// Syncs a file or directory.
     pub fn sync(&mut self, node: NodeId, kind: SyncKind) {
-        self.log(Event::Sync { node, kind });
+        self.log(Event::Sync {
+            node,
+            kind,
+            range: None,
+        });
+    }
+
+    /// Syncs the pages of a file with these bytes, as `msync` does, or a write with `O_SYNC` or
+    /// `O_DSYNC`.
+    ///
+    /// Brings no other bytes of the file. Metadata is as after [`sync`](Self::sync). An empty range
+    /// syncs nothing.
+    pub fn sync_range(&mut self, file: NodeId, kind: SyncKind, range: Range<usize>) {
+        if !range.is_empty() {
+            self.log(Event::Sync {
+                node: file,
+                kind,
+                range: Some(range),
+            });
+        }
     }
 
     /// Fails to sync a file or directory.
     pub fn fail_sync(&mut self, node: NodeId) {
-        self.log(Event::FailedSync { node });
+        self.log(Event::FailedSync { node, range: None });
+    }
+
+    /// Fails to sync the pages of a file with these bytes. An empty range loses nothing.
+    pub fn fail_sync_range(&mut self, file: NodeId, range: Range<usize>) {
+        if !range.is_empty() {
+            self.log(Event::FailedSync {
+                node: file,
+                range: Some(range),
+            });
+        }
     }
 
     /// Fails to sync the whole file system.
@@ -329,7 +366,7 @@ impl Journal {
         self.log(Event::Metadata(parts));
     }
 
-    fn log(&mut self, event: Event) {
+    pub(crate) fn log(&mut self, event: Event) {
         self.live.apply(&event);
         self.log.push(Logged {
             call: self.calls,

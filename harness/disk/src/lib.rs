@@ -9,6 +9,7 @@ mod file_system;
 mod journal;
 mod lengths;
 mod links;
+mod mapped_stores;
 mod metadata;
 mod power_loss;
 mod renames;

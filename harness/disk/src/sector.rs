@@ -1,6 +1,7 @@
 //! The bytes that one sector of a file can have after a loss of power.
 
-use crate::durable_bytes::DurableBytes;
+use crate::durable_bytes::{DurableBytes, PAGE};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// An unsynced event of a file.
@@ -10,11 +11,15 @@ pub(crate) enum FileEvent<'a> {
         call: usize,
         offset: usize,
         bytes: &'a [u8],
+        /// Whether the write is a store through a mapping.
+        is_store: bool,
     },
     Size {
         length: usize,
         is_included: bool,
     },
+    /// A sync that wrote these pages alone.
+    Sync(&'a BTreeSet<usize>),
 }
 
 /// A sector, and its possible bytes.
@@ -28,7 +33,8 @@ pub(crate) struct Sector {
     /// For each write that touches the sector, the number of writes up to it, and the index of the
     /// version after it.
     moments: Vec<(usize, usize)>,
-    /// The index of the version before all unsynced writes, as the program reads it.
+    /// The index of the version before all unsynced writes, as the program reads it. After a sync
+    /// of the sector's page, the version at this sync.
     initial: usize,
 }
 
@@ -58,7 +64,8 @@ impl Sector {
             .into_iter()
             .map(|bytes| Version { writes: 0, bytes })
             .collect();
-        let initial = versions.len() - 1;
+        let mut initial = versions.len() - 1;
+        let mut written = 0;
         let mut live = versions[initial].bytes.clone();
         for (event, writes) in events {
             match event {
@@ -71,6 +78,7 @@ impl Sector {
                         .copy_from_slice(&bytes[from - offset..to - offset]);
                     let bytes = live.clone();
                     versions.push(Version { writes, bytes });
+                    written = writes;
                 }
                 FileEvent::Size {
                     length,
@@ -82,6 +90,16 @@ impl Sector {
                         versions
                             .iter_mut()
                             .for_each(|version| version.bytes[cut..].fill(0));
+                    }
+                }
+                FileEvent::Sync(pages) => {
+                    if pages.contains(&(range.start / PAGE)) {
+                        let bytes = live.clone();
+                        versions = vec![Version {
+                            writes: written,
+                            bytes,
+                        }];
+                        initial = 0;
                     }
                 }
             }
@@ -133,6 +151,7 @@ mod tests {
             call: 0,
             offset: 0,
             bytes: byte,
+            is_store: false,
         };
         let events = [write(b"a"), write(b"b"), write(b"a"), write(b"c")];
         let numbered = events.iter().zip(1..);

@@ -16,6 +16,7 @@ use super::kept_state::EvidencePaths;
 use super::preparation;
 #[cfg(target_os = "linux")]
 use super::progress::Progress;
+use super::volatile_files::VolatilePatterns;
 use super::{Crash, Errno, Explored, InjectedFailure, PowerLoss};
 use crate::test::outcome::Result;
 use crate::test::process_scope::ProcessScope;
@@ -40,6 +41,8 @@ pub struct Exploration<'a> {
     crashes_recoveries: bool,
     every_broken_point: bool,
     evidence: EvidencePaths,
+    volatile: VolatilePatterns,
+    each_store: bool,
 }
 
 /// The default maximum of states of the disk that an exploration tries.
@@ -66,6 +69,8 @@ impl<'a> Exploration<'a> {
             crashes_recoveries: false,
             every_broken_point: false,
             evidence,
+            volatile: VolatilePatterns::default(),
+            each_store: false,
         }
     }
 
@@ -176,6 +181,30 @@ impl<'a> Exploration<'a> {
         }
     }
 
+    /// Declares files that the program rebuilds after each start, such as `*-shm`. The pattern
+    /// matches whole paths, relative to the operation's directory. In the pattern, `*` stands for
+    /// any characters but `/`, and `?` for one of them.
+    ///
+    /// The program can change these files through mappings in any process. After the death of the
+    /// process, they have the content of the last call before. After a loss of power, they have any
+    /// content: that of before, zeros, or random bytes that the test's seed determines. They can
+    /// also be missing. [`Explored::all_states`] does not count these contents.
+    pub fn volatile(mut self, pattern: impl Into<String>) -> Self {
+        self.volatile.add(pattern.into());
+        self
+    }
+
+    /// Makes each store to a mapped page a call of its own. Without this, the stores to one page
+    /// between two calls are one call, and no process dies between them.
+    ///
+    /// A copy of many bytes consists of many stores, so the run is slow and has many points.
+    pub fn each_store(self) -> Self {
+        Self {
+            each_store: true,
+            ..self
+        }
+    }
+
     /// Runs `operation` once, undisturbed. Then `invariant` checks the content that the directory
     /// has if the operation's process dies at each call that changes files.
     ///
@@ -207,7 +236,9 @@ impl<'a> Exploration<'a> {
         #[cfg(target_os = "linux")]
         return self.conclude(|progress| {
             let operation = |dir: &Path| to_text(operation(dir));
-            let explorer = Explorer::prepare(&self.before, &operation, false)?;
+            let mut explorer = Explorer::prepare(&self.before, &operation, false)?;
+            explorer.volatile = self.volatile.clone();
+            explorer.each_store = self.each_store;
             let points = CrashPoints {
                 power_cuts: self.power_cuts(),
                 one_process_dies: self.one_process_dies,
@@ -269,6 +300,8 @@ impl<'a> Exploration<'a> {
             let operation = |dir: &Path| to_text(operation(dir));
             let mut explorer = Explorer::prepare(&self.before, &operation, true)?;
             explorer.records_bytes = self.power_loss.is_some();
+            explorer.volatile = self.volatile.clone();
+            explorer.each_store = self.each_store;
             let invariant = |dir: &Path, failure| to_text(invariant(dir, failure));
             let points = FailurePoints {
                 errnos: &errnos,

@@ -7,14 +7,18 @@ use super::decoded_call::DecodedCall;
 use super::failure_cause::{can_fail, consequence, ends_with_close, is_ended_by};
 use super::intercepted_call::{InterceptedCall, unreadable};
 use super::intervention::{CallPoint, Intervention};
+use super::mapped_files::{MappedFiles, MappingAnswer};
 use super::operation_process::OperationProcess;
 use super::operation_run::{Operation, OperationRun, ShortTransfer};
 use super::orphans::Orphans;
 use super::process_identity::Processes;
 use super::recorder::Recorder;
+use super::storing_threads::StoringThreads;
+use super::volatile_files::VolatileContents;
 use crate::os::backtrace_signal::request_backtrace;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
+use crate::syscalls::call_details::CallDetails;
 use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
@@ -34,6 +38,9 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 pub(super) struct Monitor<'a> {
     decoder: Decoder<'a>,
     recorder: Recorder,
+    mapped: MappedFiles<'a>,
+    storing: StoringThreads,
+    volatile: VolatileContents,
     finds_divisible: bool,
     child: Child,
     limit: Option<Duration>,
@@ -61,6 +68,11 @@ fn is_close(number: i64) -> bool {
     [libc::SYS_close, libc::SYS_close_range].contains(&number)
 }
 
+/// The continuation after an answer.
+fn goes_on((): ()) -> Continuation {
+    Continuation::GoesOn
+}
+
 /// Whether the operation continues after a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Continuation {
@@ -72,6 +84,7 @@ impl<'a> Monitor<'a> {
     pub(super) fn new(
         decoder: Decoder<'a>,
         recorder: Recorder,
+        mapped: MappedFiles<'a>,
         child: Child,
         operation: &Operation<'a>,
         intervention: &'a Intervention,
@@ -79,6 +92,9 @@ impl<'a> Monitor<'a> {
         Self {
             decoder,
             recorder,
+            mapped,
+            storing: StoringThreads::default(),
+            volatile: VolatileContents::default(),
             finds_divisible: operation.finds_divisible
                 && matches!(intervention, Intervention::None),
             child,
@@ -155,8 +171,23 @@ impl<'a> Monitor<'a> {
         }
         self.child.end_all(self.orphans)?;
         self.look_after(None);
+        match continuation {
+            Continuation::GoesOn => {
+                self.mapped.look()?;
+                self.take_stores()?;
+            }
+            Continuation::IsKilled => self.look_at_volatile()?,
+        }
         let is_operation_killed = self.is_operation_killed();
+        let fault = self.fault()?;
         let mut end = self.child.reap()?;
+        if continuation == Continuation::GoesOn
+            && end == ChildEnd::Died(format!("it was ended by signal {}", libc::SIGSEGV))
+            && let Some((context, process, call)) = fault
+        {
+            self.calls.push((context, call));
+            self.made_by.push(process);
+        }
         if self.victim.is_some() {
             self.orphans.reap();
         }
@@ -175,6 +206,7 @@ impl<'a> Monitor<'a> {
             contents: self.recorder.contents,
             failed: self.failed,
             short: self.short,
+            volatile: self.volatile,
             victim: self.victim,
             end: (continuation == Continuation::GoesOn).then_some(end),
             reached: self.reached,
@@ -200,10 +232,9 @@ impl<'a> Monitor<'a> {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
         }
-        let (status, decoded) = (
-            self.processes.look(waiting),
-            InterceptedCall::read(waiting, &self.decoder, self.finds_divisible),
-        );
+        let status = self.processes.look(waiting);
+        let (decoder, mapped) = (&self.decoder, &mut self.mapped);
+        let decoded = InterceptedCall::read(waiting, decoder, mapped, self.finds_divisible);
         // If the calling thread is gone, a new thread can have its number. Then `decoded` can
         // contain data of the new thread.
         if !listener.is_waiting(waiting) {
@@ -224,7 +255,17 @@ impl<'a> Monitor<'a> {
                 }
                 None
             }
+            Ok(InterceptedCall::Mapping(answer, tracee)) => {
+                let context = self.context(waiting, &tracee, process);
+                self.storing.note(waiting.thread, &context, process);
+                self.take_stores()?;
+                return self.answer_mapping(waiting, answer);
+            }
             Ok(InterceptedCall::File(decoded)) => decoded,
+        };
+        self.take_stores()?;
+        let Some(listener) = &self.child.listener else {
+            return Ok(Continuation::GoesOn);
         };
         // The kernel executes calls on files outside of the directory.
         let Some(decoded) = decoded else {
@@ -252,15 +293,31 @@ impl<'a> Monitor<'a> {
             details,
             divisible,
         };
-        let identity = self
-            .identifier
-            .as_mut()
-            .map(|identifier| identifier.identify(&context, &call));
+        let is_store = matches!(call.effect, Effect::Store { .. });
+        let identity = match is_store {
+            // The store is identified again when its bytes are known.
+            true => {
+                self.storing.note(waiting.thread, &context, process);
+                let identifier = self.identifier.clone();
+                identifier.map(|mut identifier| identifier.identify(&context, &call))
+            }
+            false => {
+                let identifier = self.identifier.as_mut();
+                identifier.map(|identifier| identifier.identify(&context, &call))
+            }
+        };
         let point = self.intervention.point().map(|point| &point.identity);
         let intervention = match point == identity.as_ref() {
             true => self.intervention,
             false => &Intervention::None,
         };
+        let stops = matches!(
+            intervention,
+            Intervention::Kill(_) | Intervention::KillProcess(_) | Intervention::Locate(_)
+        );
+        if is_store && !stops {
+            return listener.proceed(waiting).map(goes_on);
+        }
         let is_cured = |errno: &mut Errno| is_ended_by(*errno, &call.effect, self.directory);
         self.lasting.take_if(is_cured);
         let failing = self.lasting.filter(|errno| can_fail(&call.effect, *errno));
@@ -284,6 +341,7 @@ impl<'a> Monitor<'a> {
                 // A waiting call shows that the number is still that of its process.
                 if listener.is_waiting(waiting) {
                     pidfd_send_signal(&victim, Signal::KILL)?;
+                    self.mapped.lose(self.processes.pid(process)?);
                     self.victim = Some(name);
                 }
             }
@@ -313,6 +371,74 @@ impl<'a> Monitor<'a> {
             }
         }
         Ok(Continuation::GoesOn)
+    }
+
+    /// Gives the context of a waiting call, without its arguments.
+    fn context(&mut self, waiting: &WaitingCall, tracee: &Tracee, process: usize) -> CallContext {
+        let name = self.processes.name(process);
+        let callers = &mut self.callers;
+        CallContext {
+            caller: callers.identify(waiting.thread, tracee, process, &name),
+            process: name,
+            details: CallDetails::default(),
+            divisible: 0,
+        }
+    }
+
+    /// Answers a call on a shared mapping that is not one of the operation's calls.
+    fn answer_mapping(
+        &self,
+        waiting: &WaitingCall,
+        answer: MappingAnswer,
+    ) -> io::Result<Continuation> {
+        let Some(listener) = &self.child.listener else {
+            return Ok(Continuation::GoesOn);
+        };
+        match answer {
+            MappingAnswer::Pretend => listener.pretend(waiting, 0)?,
+            MappingAnswer::Fail(errno) => listener.fail(waiting, errno)?,
+            MappingAnswer::Request(signals, request) => {
+                signals.send(request)?;
+                listener.fail(waiting, libc::EINTR)?;
+            }
+            _ => listener.proceed(waiting)?,
+        }
+        Ok(Continuation::GoesOn)
+    }
+
+    /// Records the stores through mappings that have happened since the last call.
+    fn take_stores(&mut self) -> io::Result<()> {
+        for (thread, store) in self.mapped.take_stores() {
+            self.add_store(thread, store)?;
+        }
+        self.look_at_volatile()
+    }
+
+    fn add_store(&mut self, thread: u32, store: FileCall) -> io::Result<()> {
+        let (context, process) = self.storing.context(thread, &store)?;
+        if let Some(identifier) = &mut self.identifier {
+            identifier.identify(&context, &store);
+        }
+        self.calls.push((context, store));
+        self.made_by.push(process);
+        Ok(())
+    }
+
+    /// Gives the unsupported call that stands for the end of the operation's process by SIGSEGV, if
+    /// the protection of mapped pages can be the cause.
+    fn fault(&self) -> io::Result<Option<(CallContext, usize, FileCall)>> {
+        let (Some(call), Some(thread)) = (self.mapped.died_of_fault(), self.storing.last()) else {
+            return Ok(None);
+        };
+        let (context, process) = self.storing.context(thread, &call)?;
+        Ok(Some((context, process, call)))
+    }
+
+    fn look_at_volatile(&mut self) -> io::Result<()> {
+        for (path, bytes) in self.mapped.take_volatile()? {
+            self.volatile.add(self.calls.len(), path, &bytes);
+        }
+        Ok(())
     }
 
     /// Executes half of the call in the place of its thread. The kernel executes a call that cannot

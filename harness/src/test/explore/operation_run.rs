@@ -4,11 +4,13 @@ use super::call_identity::CallContext;
 use super::child::{Child, ChildEnd};
 use super::directory_content::{DirectoryContent, identities};
 use super::intervention::Intervention;
+use super::mapped_files::MappedFiles;
 use super::monitor::Monitor;
 use super::operation_call::OperationEnd;
 use super::operation_process::OperationProcess;
 use super::orphans::Orphans;
 use super::recorder::Recorder;
+use super::volatile_files::{VolatileContents, VolatilePatterns};
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
@@ -33,6 +35,8 @@ pub(super) struct OperationRun {
     pub(super) failed: BTreeMap<usize, Errno>,
     /// The bytes of the call that transferred only a part of them.
     pub(super) short: Option<ShortTransfer>,
+    /// The contents of mapped volatile files.
+    pub(super) volatile: VolatileContents,
     /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
     /// The process that was killed while the others went on.
@@ -79,6 +83,7 @@ pub(super) struct Operation<'a> {
     pub(super) records_bytes: bool,
     /// Whether undisturbed runs look for calls that can be split.
     pub(super) finds_divisible: bool,
+    pub(super) volatile: &'a VolatilePatterns,
     /// Whether runs with written bytes also record the content after each call.
     pub(super) records_contents: bool,
     /// The time after which the operation is killed.
@@ -106,6 +111,7 @@ impl Operation<'_> {
         Monitor::new(
             Decoder::new(self.directory, records),
             Recorder::new(records, files, self.records_contents),
+            MappedFiles::new(self.directory, self.patterns, self.volatile),
             child,
             self,
             intervention,

@@ -22,7 +22,7 @@ pub(super) fn explore(
     progress: &mut Progress,
     broken: &mut BrokenPoints<'_>,
 ) -> Result<(), ExploreError> {
-    let Trace { baseline, journal } = trace;
+    let baseline = &trace.baseline;
     let calls = baseline.calls();
     let points = points(baseline);
     // Whether a death breaks the invariant already.
@@ -37,12 +37,13 @@ pub(super) fn explore(
         };
         let share = states.share(progress.states, points.len() - number);
         // A state without losses is the content that a death leaves.
-        let check = |state: &State| match state.missing.is_empty() && died {
+        let is_known = died && explorer.volatile.is_empty();
+        let check = |state: &State| match state.missing.is_empty() && is_known {
             true => Ok(()),
             false => explorer.check(invariant, crash),
         };
         let circumstances = (*acknowledged, crash.acknowledgements, None);
-        let checked = states.check(journal, *made, circumstances, share, progress, check)?;
+        let checked = states.check(trace, *made, circumstances, share, progress, check)?;
         let Some((found, message)) = checked else {
             continue;
         };

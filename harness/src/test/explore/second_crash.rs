@@ -42,6 +42,7 @@ impl Candidate {
         journal: &Journal,
         rng: &mut ChaCha8Rng,
     ) -> Vec<Self> {
+        let volatile = &recovery.volatile;
         let mut found = Vec::new();
         let mut replay = journal.replay();
         let calls = recovery.calls().iter().enumerate();
@@ -50,10 +51,13 @@ impl Candidate {
             let torn = choose(&replay.torn_lengths(), rng);
             for written in [None].into_iter().chain(torn.into_iter().map(Some)) {
                 found.push(Self {
-                    content: match written {
-                        Some(written) => replay.torn(written),
-                        None => replay.snapshot(),
-                    },
+                    content: volatile.apply(
+                        made,
+                        match written {
+                            Some(written) => replay.torn(written),
+                            None => replay.snapshot(),
+                        },
+                    ),
                     made,
                     written,
                     lost: None,
@@ -61,7 +65,7 @@ impl Candidate {
             }
         }
         found.push(Self {
-            content: journal.live(),
+            content: volatile.apply(recovery.calls().len(), journal.live()),
             made: recovery.calls().len(),
             written: None,
             lost: None,

@@ -104,7 +104,7 @@ fn file_system_is_read_only_after_a_failed_sync(cx: Context) -> Result {
         }
     }
     fn error_is_noted(dir: &Path, failure: InjectedFailure) -> Result {
-        let is_synced = failure.errno() != Errno::EIO;
+        let is_synced = failure.errno() != Some(Errno::EIO);
         let is_noted = dir.join("error").exists() || !dir.join("file").exists();
         match is_synced || is_noted || !failure.acknowledged() {
             true => Ok(()),
