@@ -52,6 +52,7 @@ PACKAGES = {
     "clarity-chaos-record": [],
     "clarity-chaos-oracles": [],
     "clarity-chaos-macros": [],
+    "clarity-chaos-stores": ["clarity-chaos"],
     "clarity-chaos-registration": ["clarity-chaos", "clarity-chaos-conformance"],
     "clarity-chaos-conformance": [
         "clarity-chaos",

@@ -133,6 +133,8 @@ pub(crate) mod kept_state;
 mod mapped_files;
 #[cfg(target_os = "linux")]
 mod monitor;
+#[cfg(target_os = "linux")]
+mod operation;
 mod operation_call;
 mod operation_process;
 #[cfg(target_os = "linux")]

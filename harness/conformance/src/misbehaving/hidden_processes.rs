@@ -31,7 +31,7 @@ fn explore(cx: &Context, mode: u32) -> Result {
         },
         |_, _| Ok(()),
     )?;
-    assert_eq!(explored.points, 2, "{explored:?}");
+    assert_eq!(explored.points, 3, "{explored:?}");
     Ok(())
 }
 

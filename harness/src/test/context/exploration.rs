@@ -23,6 +23,7 @@ impl Context {
     /// ```no_run
     /// # use clarity_chaos::{Context, Result, chaos};
     /// # use std::{fs, thread};
+    /// /// A crash leaves the old number or the new one.
     /// #[chaos(non_destructive)]
     /// fn counter_survives(cx: Context) -> Result {
     ///     cx.prepare(|dir| {

@@ -79,6 +79,12 @@ impl Baseline {
         &self.contents
     }
 
+    /// Gives the index of the first unsupported call, and the reason.
+    pub(super) fn unsupported(&self) -> Option<(usize, &'static str)> {
+        let mut calls = self.calls.iter().enumerate();
+        calls.find_map(|(index, call)| Some((index, call.unsupported()?)))
+    }
+
     pub(super) fn calls(&self) -> &[FileCall] {
         &self.calls
     }

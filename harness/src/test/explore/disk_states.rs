@@ -86,6 +86,11 @@ impl<'a> DiskStates<'a> {
         .max(MIN_SHARE)
     }
 
+    /// Gives the number of states that the maximum leaves, when `checked` states were checked.
+    pub(super) fn left(&self, checked: usize) -> usize {
+        self.settings.maximum.saturating_sub(checked)
+    }
+
     /// Writes possible states of the disk after the first `calls` calls to the explorer's
     /// directory, at most `share`. Calls `check` for each one. If the check of a state fails,
     /// returns a state with few losses whose check fails, with the error.

@@ -1,5 +1,7 @@
 //! The settings of an exploration, and the methods that start the exploration.
 
+mod mapped_files;
+
 #[cfg(target_os = "linux")]
 use super::broken_points::BrokenPoints;
 #[cfg(target_os = "linux")]
@@ -181,30 +183,6 @@ impl<'a> Exploration<'a> {
         }
     }
 
-    /// Declares files that the program rebuilds after each start, such as `*-shm`. The pattern
-    /// matches whole paths, relative to the operation's directory. In the pattern, `*` stands for
-    /// any characters but `/`, and `?` for one of them.
-    ///
-    /// The program can change these files through mappings in any process. After the death of the
-    /// process, they have the content of the last call before. After a loss of power, they have any
-    /// content: that of before, zeros, or random bytes that the test's seed determines. They can
-    /// also be missing. [`Explored::all_states`] does not count these contents.
-    pub fn volatile(mut self, pattern: impl Into<String>) -> Self {
-        self.volatile.add(pattern.into());
-        self
-    }
-
-    /// Makes each store to a mapped page a call of its own. Without this, the stores to one page
-    /// between two calls are one call, and no process dies between them.
-    ///
-    /// A copy of many bytes consists of many stores, so the run is slow and has many points.
-    pub fn each_store(self) -> Self {
-        Self {
-            each_store: true,
-            ..self
-        }
-    }
-
     /// Runs `operation` once, undisturbed. Then `invariant` checks the content that the directory
     /// has if the operation's process dies at each call that changes files.
     ///
@@ -237,8 +215,7 @@ impl<'a> Exploration<'a> {
         return self.conclude(|progress| {
             let operation = |dir: &Path| to_text(operation(dir));
             let mut explorer = Explorer::prepare(&self.before, &operation, false)?;
-            explorer.volatile = self.volatile.clone();
-            explorer.each_store = self.each_store;
+            self.map_files(&mut explorer);
             let points = CrashPoints {
                 power_cuts: self.power_cuts(),
                 one_process_dies: self.one_process_dies,
@@ -273,6 +250,9 @@ impl<'a> Exploration<'a> {
     /// `O_DIRECT` and listings of directories are never short. Code that repeats a call for the
     /// rest of the bytes, as `write_all` and `read_exact` do, passes.
     ///
+    /// An operation that does not end is broken too. The limit of a run is 5 s, or 20 times the
+    /// longest run so far. The operation gets a second run with twice the limit.
+    ///
     /// With [`power_loss`](Self::power_loss), the power also fails after each run in which the
     /// operation returned success. A failed `fsync` of a file loses the bytes that it could not
     /// write: a second `fsync` succeeds without writing them. After a failed `fsync` of a
@@ -300,8 +280,7 @@ impl<'a> Exploration<'a> {
             let operation = |dir: &Path| to_text(operation(dir));
             let mut explorer = Explorer::prepare(&self.before, &operation, true)?;
             explorer.records_bytes = self.power_loss.is_some();
-            explorer.volatile = self.volatile.clone();
-            explorer.each_store = self.each_store;
+            self.map_files(&mut explorer);
             let invariant = |dir: &Path, failure| to_text(invariant(dir, failure));
             let points = FailurePoints {
                 errnos: &errnos,

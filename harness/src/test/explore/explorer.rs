@@ -6,8 +6,9 @@ use super::child::{Child, ChildEnd};
 use super::directory_content::DirectoryContent;
 use super::error::{ExploreError, UnsupportedOperation};
 use super::intervention::{CallPoint, Intervention};
+use super::operation::Operation;
 use super::operation_call::{OperationCall, OperationEnd};
-use super::operation_run::{Operation, OperationRun};
+use super::operation_run::OperationRun;
 use super::orphans::Orphans;
 use super::run_limit::RunLimit;
 use super::state_directory::StateDirectory;
@@ -18,7 +19,7 @@ use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::backtrace::CallSite;
 use crate::syscalls::patterns::{file_calls, mapping_calls, process_calls};
 use clarity_chaos_disk::Snapshot;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -64,6 +65,8 @@ pub(super) struct Explorer<'a> {
     /// Whether each store to a mapped page is a call of its own.
     pub(super) each_store: bool,
     operation_limit: RunLimit,
+    /// The factor of the operation's limit.
+    patience: Cell<u32>,
     invariant_limit: RunLimit,
     /// The limit of runs of the invariant whose calls are followed.
     recovery_limit: RunLimit,
@@ -89,6 +92,7 @@ impl<'a> Explorer<'a> {
             volatile: VolatilePatterns::default(),
             each_store: false,
             operation_limit: RunLimit::default(),
+            patience: Cell::new(1),
             invariant_limit: RunLimit::default(),
             recovery_limit: RunLimit::default(),
             state: RefCell::new(StateDirectory::new(directory.clone())),
@@ -130,13 +134,15 @@ impl<'a> Explorer<'a> {
             finds_divisible: self.finds_divisible,
             volatile: &self.volatile,
             records_contents: std::env::var_os(CHECK_EACH_CALL).is_some(),
-            limit: limit.get(),
+            limit: limit.get().map(|limit| limit * self.patience.get()),
             work,
         };
         step_each_store(self.each_store);
         let began = Instant::now();
         let run = operation.run(state, intervention)?;
-        limit.note(began.elapsed());
+        if !run.timed_out {
+            limit.note(began.elapsed());
+        }
         Ok(run)
     }
 
@@ -173,17 +179,15 @@ impl<'a> Explorer<'a> {
 
     /// Returns an error if a call is unsupported.
     fn require_supported(&self, baseline: &Baseline) -> Result<(), ExploreError> {
-        for (index, call) in baseline.calls().iter().enumerate() {
-            if let Some(reason) = call.unsupported() {
-                return Err(ExploreError::NotExplorable(Box::new(
-                    UnsupportedOperation {
-                        reason: reason.to_owned(),
-                        call: Some(self.locate(baseline, index)),
-                    },
-                )));
-            }
-        }
-        Ok(())
+        let Some((index, reason)) = baseline.unsupported() else {
+            return Ok(());
+        };
+        Err(ExploreError::NotExplorable(Box::new(
+            UnsupportedOperation {
+                reason: reason.to_owned(),
+                call: Some(self.locate(baseline, index)),
+            },
+        )))
     }
 
     /// Runs the operation with an intervention at the call with this index. Repeats a run that
@@ -198,6 +202,24 @@ impl<'a> Explorer<'a> {
         Self::intervene_in(baseline, index, before, |point| {
             self.run(&intervention(point))
         })
+    }
+
+    /// Intervenes as [`intervene`](Self::intervene) does. If the operation does not end within its
+    /// limit, runs it once more with twice the limit.
+    pub(super) fn intervene_patiently(
+        &self,
+        baseline: &Baseline,
+        index: usize,
+        intervention: impl Fn(CallPoint) -> Intervention,
+    ) -> Result<OperationRun, ExploreError> {
+        let run = self.intervene(baseline, index, &intervention)?;
+        if !run.timed_out {
+            return Ok(run);
+        }
+        self.patience.set(2);
+        let again = self.intervene(baseline, index, &intervention);
+        self.patience.set(1);
+        again
     }
 
     /// Intervenes as [`intervene`](Self::intervene) does, in runs from the content `before`.
@@ -264,7 +286,9 @@ impl<'a> Explorer<'a> {
         let directory = self.directory.as_path();
         let ended = Child::spawn(None, || invariant(directory, found))
             .and_then(|child| child.reap_within(limit));
-        self.invariant_limit.note(began.elapsed());
+        if let Ok(ChildEnd::Returned(_) | ChildEnd::Panicked(_)) = &ended {
+            self.invariant_limit.note(began.elapsed());
+        }
         match ended {
             Ok(ChildEnd::Returned(result)) => result,
             Ok(ChildEnd::Panicked(message)) => Err(message),

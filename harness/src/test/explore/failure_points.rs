@@ -54,7 +54,7 @@ impl FailurePoints<'_> {
         for (number, (index, injection)) in points.iter().copied().enumerate() {
             progress.reach(index);
             let intervention = |point| injection.intervention(point);
-            let run = explorer.intervene(&baseline, index, intervention)?;
+            let run = explorer.intervene_patiently(&baseline, index, intervention)?;
             let (failure, lasting) = match (injection, run.short) {
                 (FailureKind::Error { errno, lasts }, _) => (CallFailure::Error(errno), lasts),
                 (FailureKind::Short, Some(short)) => (short.into(), false),
@@ -64,6 +64,7 @@ impl FailurePoints<'_> {
             progress.calls[index].exempt = false;
             progress.calls[index].points += 1;
             let end = run.operation_end();
+            let timed_out = run.timed_out;
             let failure = InjectedFailure {
                 failure,
                 lasting,
@@ -73,7 +74,7 @@ impl FailurePoints<'_> {
             };
             let states = states
                 .as_mut()
-                .filter(|_| failure.acknowledged || failure.acknowledgements > 0);
+                .filter(|_| !timed_out && (failure.acknowledged || failure.acknowledgements > 0));
             // The invariant may change the directory, so its content is read first.
             let content = DirectoryContent::read(&explorer.directory)?.snapshot;
             let trace = match &states {
@@ -92,7 +93,12 @@ impl FailurePoints<'_> {
                 lost,
             };
             let listed = broken.len();
-            if let Err(message) = explorer.check(invariant, failure) {
+            // An operation that hangs has neither succeeded nor returned the error.
+            if timed_out {
+                let message = "the operation does not end".to_owned();
+                let state = state(broken, None);
+                broken.add(&baseline, index, state, message, &content);
+            } else if let Err(message) = explorer.check(invariant, failure) {
                 let state = state(broken, None);
                 broken.add(&baseline, index, state, message, &content);
             }

@@ -1,5 +1,8 @@
 //! Answers the intercepted calls of a running operation.
 
+mod short_transfers;
+mod stores;
+
 use super::call_identity::{CallContext, CallIdentifier};
 use super::callers::Callers;
 use super::child::{Child, ChildEnd};
@@ -7,9 +10,9 @@ use super::decoded_call::DecodedCall;
 use super::failure_cause::{can_fail, consequence, ends_with_close, is_ended_by};
 use super::intercepted_call::{InterceptedCall, unreadable};
 use super::intervention::{CallPoint, Intervention};
-use super::mapped_files::{MappedFiles, MappingAnswer};
+use super::mapped_files::MappedFiles;
 use super::operation_process::OperationProcess;
-use super::operation_run::{Operation, OperationRun, ShortTransfer};
+use super::operation_run::{OperationRun, ShortTransfer};
 use super::orphans::Orphans;
 use super::process_identity::Processes;
 use super::recorder::Recorder;
@@ -17,13 +20,10 @@ use super::storing_threads::StoringThreads;
 use super::volatile_files::VolatileContents;
 use crate::os::backtrace_signal::request_backtrace;
 use crate::os::seccomp::listener::WaitingCall;
-use crate::os::seccomp::tracee::Tracee;
-use crate::syscalls::call_details::CallDetails;
 use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
 use crate::syscalls::process_call::ProcessCall;
-use crate::syscalls::transfer::Transfer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::BTreeMap;
@@ -33,6 +33,17 @@ use std::time::{Duration, Instant};
 
 /// The interval at which a run looks for living processes, after the operation's own has died.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The settings of an operation's run.
+#[derive(Clone, Copy)]
+pub(super) struct MonitorSettings<'a> {
+    /// Whether an undisturbed run looks for calls that can be split.
+    pub(super) finds_divisible: bool,
+    /// The time after which the operation is killed.
+    pub(super) limit: Option<Duration>,
+    pub(super) orphans: &'a Orphans,
+    pub(super) directory: &'a Path,
+}
 
 /// Answers the intercepted calls of a running operation.
 pub(super) struct Monitor<'a> {
@@ -86,7 +97,7 @@ impl<'a> Monitor<'a> {
         recorder: Recorder,
         mapped: MappedFiles<'a>,
         child: Child,
-        operation: &Operation<'a>,
+        settings: MonitorSettings<'a>,
         intervention: &'a Intervention,
     ) -> Self {
         Self {
@@ -95,13 +106,12 @@ impl<'a> Monitor<'a> {
             mapped,
             storing: StoringThreads::default(),
             volatile: VolatileContents::default(),
-            finds_divisible: operation.finds_divisible
-                && matches!(intervention, Intervention::None),
+            finds_divisible: settings.finds_divisible && matches!(intervention, Intervention::None),
             child,
-            limit: operation.limit,
+            limit: settings.limit,
             intervention,
-            orphans: operation.orphans,
-            directory: operation.directory,
+            orphans: settings.orphans,
+            directory: settings.directory,
             lasting: None,
             processes: Processes::default(),
             callers: Callers::default(),
@@ -191,7 +201,8 @@ impl<'a> Monitor<'a> {
         if self.victim.is_some() {
             self.orphans.reap();
         }
-        if let (true, false, Some(limit)) = (timed_out, is_operation_killed, self.limit) {
+        let timed_out = timed_out && !is_operation_killed;
+        if let (true, Some(limit)) = (timed_out, self.limit) {
             end = ChildEnd::Died(format!("it did not end within {limit:?}"));
         }
         // Later creations of processes can show that a process cannot be told from others.
@@ -207,6 +218,7 @@ impl<'a> Monitor<'a> {
             failed: self.failed,
             short: self.short,
             volatile: self.volatile,
+            timed_out,
             victim: self.victim,
             end: (continuation == Continuation::GoesOn).then_some(end),
             reached: self.reached,
@@ -371,108 +383,6 @@ impl<'a> Monitor<'a> {
             }
         }
         Ok(Continuation::GoesOn)
-    }
-
-    /// Gives the context of a waiting call, without its arguments.
-    fn context(&mut self, waiting: &WaitingCall, tracee: &Tracee, process: usize) -> CallContext {
-        let name = self.processes.name(process);
-        let callers = &mut self.callers;
-        CallContext {
-            caller: callers.identify(waiting.thread, tracee, process, &name),
-            process: name,
-            details: CallDetails::default(),
-            divisible: 0,
-        }
-    }
-
-    /// Answers a call on a shared mapping that is not one of the operation's calls.
-    fn answer_mapping(
-        &self,
-        waiting: &WaitingCall,
-        answer: MappingAnswer,
-    ) -> io::Result<Continuation> {
-        let Some(listener) = &self.child.listener else {
-            return Ok(Continuation::GoesOn);
-        };
-        match answer {
-            MappingAnswer::Pretend => listener.pretend(waiting, 0)?,
-            MappingAnswer::Fail(errno) => listener.fail(waiting, errno)?,
-            MappingAnswer::Request(signals, request) => {
-                signals.send(request)?;
-                listener.fail(waiting, libc::EINTR)?;
-            }
-            _ => listener.proceed(waiting)?,
-        }
-        Ok(Continuation::GoesOn)
-    }
-
-    /// Records the stores through mappings that have happened since the last call.
-    fn take_stores(&mut self) -> io::Result<()> {
-        for (thread, store) in self.mapped.take_stores() {
-            self.add_store(thread, store)?;
-        }
-        self.look_at_volatile()
-    }
-
-    fn add_store(&mut self, thread: u32, store: FileCall) -> io::Result<()> {
-        let (context, process) = self.storing.context(thread, &store)?;
-        if let Some(identifier) = &mut self.identifier {
-            identifier.identify(&context, &store);
-        }
-        self.calls.push((context, store));
-        self.made_by.push(process);
-        Ok(())
-    }
-
-    /// Gives the unsupported call that stands for the end of the operation's process by SIGSEGV, if
-    /// the protection of mapped pages can be the cause.
-    fn fault(&self) -> io::Result<Option<(CallContext, usize, FileCall)>> {
-        let (Some(call), Some(thread)) = (self.mapped.died_of_fault(), self.storing.last()) else {
-            return Ok(None);
-        };
-        let (context, process) = self.storing.context(thread, &call)?;
-        Ok(Some((context, process, call)))
-    }
-
-    fn look_at_volatile(&mut self) -> io::Result<()> {
-        for (path, bytes) in self.mapped.take_volatile()? {
-            self.volatile.add(self.calls.len(), path, &bytes);
-        }
-        Ok(())
-    }
-
-    /// Executes half of the call in the place of its thread. The kernel executes a call that cannot
-    /// be split.
-    fn shorten(
-        &mut self,
-        waiting: &WaitingCall,
-        tracee: &Tracee,
-        transfer: Option<&Transfer>,
-    ) -> io::Result<()> {
-        let Some(listener) = &self.child.listener else {
-            return Ok(());
-        };
-        let divided = transfer.map(|transfer| (transfer, transfer.divisible(tracee)));
-        let Some((transfer, Ok(total @ 2..))) = divided else {
-            return listener.proceed(waiting);
-        };
-        let cannot =
-            |error| io::Error::other(format!("cannot execute a part of a system call: {error}"));
-        match transfer.execute(tracee, total / 2).map_err(cannot)? {
-            Ok(transferred) => {
-                // The file can have become shorter since the call was decoded.
-                if transferred < total {
-                    self.short = Some(ShortTransfer { transferred, total });
-                }
-                if let Some((_, call)) = self.calls.last_mut()
-                    && let Effect::Write { bytes, .. } = &mut call.effect
-                {
-                    bytes.truncate(usize::try_from(transferred).unwrap_or(usize::MAX));
-                }
-                listener.pretend(waiting, transferred.cast_signed())
-            }
-            Err(errno) => listener.fail(waiting, errno.raw_os_error()),
-        }
     }
 
     /// Whether the operation's own process was killed while the others go on.

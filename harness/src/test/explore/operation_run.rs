@@ -1,26 +1,16 @@
 //! One run of an operation, with an intervention at one of its calls.
 
 use super::call_identity::CallContext;
-use super::child::{Child, ChildEnd};
-use super::directory_content::{DirectoryContent, identities};
-use super::intervention::Intervention;
-use super::mapped_files::MappedFiles;
-use super::monitor::Monitor;
+use super::child::ChildEnd;
+use super::directory_content::DirectoryContent;
 use super::operation_call::OperationEnd;
 use super::operation_process::OperationProcess;
-use super::orphans::Orphans;
-use super::recorder::Recorder;
-use super::volatile_files::{VolatileContents, VolatilePatterns};
-use crate::os::seccomp::filter::SyscallPattern;
-use crate::syscalls::decoder::Decoder;
+use super::volatile_files::VolatileContents;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
 use crate::syscalls::file_status::Identity;
-use clarity_chaos_disk::Snapshot;
 use std::collections::BTreeMap;
-use std::io;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
 /// A finished run of an operation.
 #[derive(Debug)]
@@ -39,6 +29,8 @@ pub(super) struct OperationRun {
     pub(super) volatile: VolatileContents,
     /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
+    /// Whether the operation was killed, since it did not end within its limit.
+    pub(super) timed_out: bool,
     /// The process that was killed while the others went on.
     pub(super) victim: Option<OperationProcess>,
     /// The index of the call at the point of the intervention, if the run made this call.
@@ -71,51 +63,5 @@ impl OperationRun {
             Some(ChildEnd::Died(how)) => OperationEnd::Died(how.clone()),
             Some(ChildEnd::Located(_)) | None => OperationEnd::Died("it was killed".to_owned()),
         }
-    }
-}
-
-/// An operation, with the values that all runs of the operation share.
-pub(super) struct Operation<'a> {
-    pub(super) directory: &'a Path,
-    pub(super) patterns: &'a [SyscallPattern],
-    pub(super) orphans: &'a Orphans,
-    /// Whether runs with a failing call also record the written bytes.
-    pub(super) records_bytes: bool,
-    /// Whether undisturbed runs look for calls that can be split.
-    pub(super) finds_divisible: bool,
-    pub(super) volatile: &'a VolatilePatterns,
-    /// Whether runs with written bytes also record the content after each call.
-    pub(super) records_contents: bool,
-    /// The time after which the operation is killed.
-    pub(super) limit: Option<Duration>,
-    pub(super) work: &'a (dyn Fn(&Path) -> Result<(), String> + Sync),
-}
-
-impl Operation<'_> {
-    /// Runs the operation in its directory, which must have the content `before`.
-    pub(super) fn run(
-        &self,
-        before: &Snapshot,
-        intervention: &Intervention,
-    ) -> io::Result<OperationRun> {
-        let records = match intervention {
-            Intervention::None | Intervention::Kill(_) => true,
-            Intervention::Fail { .. } | Intervention::Shorten(_) => self.records_bytes,
-            Intervention::KillProcess(_) | Intervention::Locate(_) => false,
-        };
-        let files = match records {
-            true => identities(before, self.directory),
-            false => BTreeMap::new(),
-        };
-        let child = Child::spawn(Some(self.patterns), || (self.work)(self.directory))?;
-        Monitor::new(
-            Decoder::new(self.directory, records),
-            Recorder::new(records, files, self.records_contents),
-            MappedFiles::new(self.directory, self.patterns, self.volatile),
-            child,
-            self,
-            intervention,
-        )
-        .run()
     }
 }

@@ -3,10 +3,10 @@
 use super::Crash;
 use super::baseline::Baseline;
 use super::broken_points::BrokenPoints;
-use super::calls_journal::{self, RunCalls};
+use super::calls_journal;
 use super::death_points::{choose, is_crash_point};
-use super::disk_states::{DiskStates, PowerCuts, hash};
-use super::error::{ExploreError, UnsupportedOperation};
+use super::disk_states::{DiskStates, PowerCuts};
+use super::error::ExploreError;
 use super::explored_state::ExploredState;
 use super::explorer::{Explorer, Invariant};
 use super::intervention::Intervention;
@@ -14,10 +14,10 @@ use super::operation_call::{OperationCall, OperationEnd};
 use super::power_cuts;
 use super::progress::Progress;
 use super::recovery_crash::RecoveryCrash;
-use super::second_crash::{Broken, Candidate, FirstCrash};
+use super::second_crash::{Broken, Candidate, FirstCrash, key, not_explorable, run_calls};
 use super::trace::{Trace, check_content};
 use crate::test::random::rng;
-use clarity_chaos_disk::{Journal, SECTOR_SIZE, Snapshot, State};
+use clarity_chaos_disk::{Journal, SECTOR_SIZE, State};
 use clarity_chaos_record::Seed;
 use rand::seq::SliceRandom as _;
 use rand_chacha::ChaCha8Rng;
@@ -251,7 +251,9 @@ impl<'a> RecoveryPoints<'a> {
             let run = explorer.recover(first.content, *invariant, crash, &Intervention::None)?;
             let end = run.operation_end();
             let recovery = Baseline::new(run);
-            require_supported(&recovery)?;
+            if let Some((index, reason)) = recovery.unsupported() {
+                return Err(not_explorable(reason, Some(recovery.describe(index))));
+            }
             if end != OperationEnd::Succeeded {
                 let reason =
                     format!("the invariant holds only while its calls are not followed: {end}");
@@ -326,12 +328,7 @@ impl<'a> RecoveryPoints<'a> {
                         let observed = recovery.volatile.apply(made, observed);
                         for content in volatile.states(snapshot, observed, &mut rng) {
                             let before = at_point;
-                            let candidate = Candidate {
-                                content,
-                                made,
-                                written: None,
-                                lost: Some(missing.clone()),
-                            };
+                            let candidate = Candidate::of_power_loss(content, made, &missing);
                             let found = self.check(first, recovery, candidate, &mut at_point)?;
                             left -= before - at_point;
                             if found.is_some() {
@@ -404,38 +401,4 @@ impl<'a> RecoveryPoints<'a> {
         });
         Explorer::located(run, recovery, index)
     }
-}
-
-/// Gives the first `count` calls of a run.
-fn run_calls(baseline: &Baseline, count: usize) -> RunCalls<'_> {
-    RunCalls {
-        files: baseline.files(),
-        calls: &baseline.calls()[..count],
-    }
-}
-
-/// Returns an error if a call is unsupported.
-fn require_supported(recovery: &Baseline) -> Result<(), ExploreError> {
-    for (index, call) in recovery.calls().iter().enumerate() {
-        if let Some(reason) = call.unsupported() {
-            return Err(not_explorable(reason, Some(recovery.describe(index))));
-        }
-    }
-    Ok(())
-}
-
-fn key(crash: Crash, content: &Snapshot) -> u64 {
-    hash(&(
-        crash.acknowledged,
-        crash.acknowledgements,
-        crash.power_lost,
-        content,
-    ))
-}
-
-fn not_explorable(reason: &str, call: Option<OperationCall>) -> ExploreError {
-    ExploreError::NotExplorable(Box::new(UnsupportedOperation {
-        reason: format!("a crash during recovery cannot be explored: {reason}"),
-        call,
-    }))
 }

@@ -3,8 +3,12 @@
 use super::Crash;
 use super::baseline::Baseline;
 use super::broken_points::BrokenPoints;
+use super::calls_journal::RunCalls;
 use super::death_points::{choose, is_crash_point};
+use super::disk_states::hash;
+use super::error::{ExploreError, UnsupportedOperation};
 use super::explored_state::ExploredState;
+use super::operation_call::OperationCall;
 use super::recovery_crash::RecoveryCrash;
 use clarity_chaos_disk::{Journal, Snapshot};
 use rand_chacha::ChaCha8Rng;
@@ -36,6 +40,16 @@ pub(super) struct Broken {
 }
 
 impl Candidate {
+    /// Makes the candidate for a loss of power after `made` calls of the recovery.
+    pub(super) fn of_power_loss(content: Snapshot, made: usize, lost: &[usize]) -> Self {
+        Self {
+            content,
+            made,
+            written: None,
+            lost: Some(lost.to_vec()),
+        }
+    }
+
     /// Lists the contents that deaths during the recovery leave.
     pub(super) fn of_deaths(
         recovery: &Baseline,
@@ -87,4 +101,30 @@ impl Broken {
         let found = (self.recovery, self.message);
         broken.add_recovery(baseline, made, state, found, &self.content);
     }
+}
+
+/// Gives the first `count` calls of a run.
+pub(super) fn run_calls(baseline: &Baseline, count: usize) -> RunCalls<'_> {
+    RunCalls {
+        files: baseline.files(),
+        calls: &baseline.calls()[..count],
+    }
+}
+
+/// Gives a hash of a content and of the circumstances in which it is checked.
+pub(super) fn key(crash: Crash, content: &Snapshot) -> u64 {
+    hash(&(
+        crash.acknowledged,
+        crash.acknowledgements,
+        crash.power_lost,
+        content,
+    ))
+}
+
+/// Makes the error for a recovery that cannot be followed.
+pub(super) fn not_explorable(reason: &str, call: Option<OperationCall>) -> ExploreError {
+    ExploreError::NotExplorable(Box::new(UnsupportedOperation {
+        reason: format!("a crash during recovery cannot be explored: {reason}"),
+        call,
+    }))
 }

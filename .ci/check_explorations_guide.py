@@ -1,0 +1,36 @@
+#!/usr/bin/env python3
+"""Checks that the guide's page on explorations names each model of a loss of power and each option."""
+
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "harness/guide/explorations.md"
+MODELS = ROOT / "harness/disk/src/power_loss.rs"
+OPTIONS = ROOT / "harness/src/test/explore/exploration.rs"
+
+
+def names(path, pattern, least):
+    """Gives the names that the pattern finds in a source file."""
+    found = re.findall(pattern, path.read_text(), re.MULTILINE)
+    # A changed layout of the file must not make this check find nothing.
+    if len(found) < least:
+        sys.exit(f"error: expected at least {least} names in {path.relative_to(ROOT)}, found {found}")
+    return found
+
+
+def main():
+    page = PAGE.read_text()
+    models = names(MODELS, r"^    ([A-Z]\w+),$", 3)
+    options = names(OPTIONS, r"^    pub fn (\w+)(?:<\w+>)?\(\s*self\b", 4)
+    missing = [f"the model PowerLoss::{model}" for model in models if f"`PowerLoss::{model}`" not in page]
+    missing += [f"the option {option}" for option in options if not re.search(rf"\b{option}\(", page)]
+    for each in missing:
+        print(f"{PAGE.relative_to(ROOT)} does not name {each}")
+    print(f"{len(models)} models and {len(options)} options: {len(missing)} not in the guide")
+    sys.exit(bool(missing))
+
+
+if __name__ == "__main__":
+    main()
