@@ -20,18 +20,22 @@ PACKAGE = ROOT / "harness/disk"
 
 # The rule, the file, the code, and the code with the error.
 ERRORS = [
-    ("a: metadata is a prefix", "metadata.rs", "self.with(|(unit, _)| unit < end)", "self.with(|(unit, _)| unit != end)"),
+    ("a: metadata is a prefix", "metadata.rs", "self.with(|(unit, _)| unit < prefix.end)", "self.with(|(unit, _)| unit != prefix.end)"),
     ("b: fsync of a file brings its names", "durable.rs", "self.keep_names(file);", "();"),
-    ("b: and frees these names", "durable.rs", "if self.durable.parts.len() == before {", "if true || before == 0 {"),
+    ("b: and frees these names", "names.rs", "if parts.len() == before {", "if true || before == 0 {"),
     ("c: fdatasync brings no names", "durable.rs", "let is_full = kind == SyncKind::Full ||", "let is_full = true ||"),
     ("d: a rename out of a directory is whole", "renames.rs", "if *node == moved && slot.directory != directory)", "if *node == moved && slot.directory == directory)"),
     ("e: besides, any prefix", "metadata.rs", "_ => 0,", "_ => durable.committed,"),
-    ("f: each sector of a write", "content.rs", "in sectors(write.range.clone())", "in sectors(write.range.start..write.range.start + 1)"),
+    ("f: each sector of a write", "content.rs", "in sectors(write.range.start..write.end)", "in sectors(write.range.start..write.end.min(write.range.start + 1))"),
     ("f: each sector on its own", "content.rs", "number /= sector.versions.len();", "number /= 1;"),
     ("g: a length at the border of a block", "lengths.rs", "let mut lengths: Vec<usize> = borders.take_while(|border| *border < grown).collect();", "let mut lengths: Vec<usize> = borders.take(0).collect();"),
-    ("h: nothing overtakes a truncation", "content.rs", "is_hidden |= model != PowerLoss::Posix", "is_hidden |= false"),
+    ("f: a synced write brings its pages alone", "durable.rs", "if !self.durable.ranges.contains_key(&index) {", "if true {"),
+    ("h: growth does not overtake a truncation", "content.rs", "kept_pages = kept_pages.min(end);", "kept_pages = usize::MAX;"),
+    ("h: the zeros of a truncation overtake it", "content.rs", "*zeros = *length..live_length.min(end).min(kept_pages);", "*zeros = 0..0;"),
+    ("e: names of a synced file overtake others", "log_tree.rs", "self.logged.insert(node);", "();"),
+    ("e: a replaced name can be missing", "metadata.rs", "included.add(*id, Extent::Removal);", "();"),
     ("i: unlink promises nothing", "durable.rs", "                self.change(slot.directory, index, false, false);\n", "                if node.is_none() {\n                    self.durable.parts.insert(id);\n                }\n                self.change(slot.directory, index, false, false);\n"),
-    ("ext4_ordered: a sync commits only its own changes", "durable.rs", "if last_change > self.commit {", "if last_change > 0 {"),
+    ("ext4_ordered: a sync commits only its own changes", "durable.rs", "units.partition_point(|unit| unit.index < last_change)", "units.len()"),
 ]
 
 

@@ -49,6 +49,7 @@ PACKAGES = {
     ],
     "clarity-chaos-report": ["clarity-chaos-record"],
     "clarity-chaos-disk": [],
+    "clarity-chaos-power-cuts": ["clarity-chaos-disk"],
     "clarity-chaos-record": [],
     "clarity-chaos-oracles": [],
     "clarity-chaos-macros": [],

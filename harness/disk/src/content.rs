@@ -2,12 +2,13 @@
 
 use crate::durable::Durable;
 use crate::durable_bytes::{DurableBytes, PAGE};
+use crate::file_events::{self, FileEvent};
 use crate::file_system::NodeId;
-use crate::journal::{Event, Journal};
+use crate::journal::Journal;
 use crate::lengths;
 use crate::metadata::Included;
 use crate::power_loss::PowerLoss;
-use crate::sector::{FileEvent, Sector};
+use crate::sector::Sector;
 use crate::sparse_bytes::SparseBytes;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ use std::ops::Range;
 pub(crate) struct ContentChoices {
     /// The possible lengths in bytes, ascending. The first has no unsynced growth.
     pub(crate) lengths: Vec<usize>,
-    /// The sectors that unsynced writes touch, ascending.
+    /// The sectors that differ, or can differ, from the durable bytes, ascending.
     pub(crate) sectors: Vec<Sector>,
     /// The unsynced writes.
     pub(crate) writes: Vec<Write>,
@@ -39,8 +40,10 @@ const MAX_BUILT: usize = 4;
 pub(crate) struct Write {
     pub(crate) call: usize,
     pub(crate) range: Range<usize>,
-    /// Whether the write cannot be on the disk, since an earlier truncation is not.
+    /// Whether the write's growth cannot be on the disk, since an earlier truncation is not.
     pub(crate) is_hidden: bool,
+    /// The end of the bytes that can be on the disk.
+    end: usize,
 }
 
 /// A choice of a file's length, and of a version for each sector, by index.
@@ -60,7 +63,7 @@ impl ContentChoices {
         sector_size: usize,
     ) -> Self {
         let at_sync = durable.bytes(journal, file);
-        let events = events_since(journal, durable, file, at_sync.since, included);
+        let mut events = file_events::since(journal, durable, file, at_sync.since, included);
         let mut choices = Self {
             lengths: Vec::new(),
             sectors: Vec::new(),
@@ -72,9 +75,10 @@ impl ContentChoices {
         };
         let mut base = at_sync.bytes.len();
         let mut ends: Vec<usize> = Vec::new();
-        let mut is_hidden = false;
+        // Before a truncation reaches a journaled disk, only the pages that it keeps can change.
+        let mut kept_pages = usize::MAX;
         let mut live_length = base;
-        for event in &events {
+        for event in &mut events {
             match event {
                 FileEvent::Write {
                     call,
@@ -82,14 +86,16 @@ impl ContentChoices {
                     bytes,
                     is_store,
                 } => {
-                    let range = *offset..offset + bytes.len();
-                    live_length = live_length.max(range.end);
+                    let range = *offset..*offset + bytes.len();
+                    let is_hidden = kept_pages < usize::MAX;
                     // A store through a mapping never makes a file longer.
-                    if !is_hidden && !is_store {
+                    if !is_hidden && !*is_store {
                         ends.push(range.end);
                     }
+                    live_length = live_length.max(range.end);
                     choices.writes.push(Write {
                         call: *call,
+                        end: range.end.min(kept_pages),
                         range,
                         is_hidden,
                     });
@@ -97,16 +103,20 @@ impl ContentChoices {
                 FileEvent::Size {
                     length,
                     is_included,
+                    zeros,
                 } => {
-                    live_length = *length;
-                    if *is_included && !is_hidden {
+                    if !*is_included {
+                        let end = length.next_multiple_of(PAGE);
+                        *zeros = *length..live_length.min(end).min(kept_pages);
+                        if model != PowerLoss::Posix {
+                            kept_pages = kept_pages.min(end);
+                        }
+                    } else if kept_pages == usize::MAX {
                         base = *length;
                         ends.clear();
                         choices.kept = choices.kept.min(base);
-                    } else {
-                        // Nothing that follows a truncation reaches a journaled disk before it.
-                        is_hidden |= model != PowerLoss::Posix;
                     }
+                    live_length = *length;
                 }
                 FileEvent::Sync(pages) => {
                     let end = pages.last().map_or(0, |page| (page + 1) * PAGE);
@@ -123,12 +133,34 @@ impl ContentChoices {
     fn add_sectors(&mut self, events: &[FileEvent<'_>], at_sync: &DurableBytes) {
         let size = self.sector_size;
         let sectors = |range: Range<usize>| range.start / size..range.end.div_ceil(size);
-        // The visible writes to each sector, as indices in the file's writes.
-        let mut touched: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-        for (index, write) in self.writes.iter().enumerate() {
-            if !write.is_hidden {
-                for sector in sectors(write.range.clone()) {
-                    touched.entry(sector).or_default().push(index);
+        // The writes to each sector and its syncs, as indices in `events`, each with the number of
+        // writes until then.
+        let mut touched: BTreeMap<usize, Vec<(usize, usize)>> = BTreeMap::new();
+        // The changes of size, which concern all sectors.
+        let mut sizes: Vec<(usize, usize)> = Vec::new();
+        let mut writes = 0;
+        for (index, event) in events.iter().enumerate() {
+            match event {
+                FileEvent::Write { .. } => {
+                    let write = &self.writes[writes];
+                    writes += 1;
+                    for sector in sectors(write.range.start..write.end) {
+                        touched.entry(sector).or_default().push((index, writes));
+                    }
+                }
+                FileEvent::Size { zeros, .. } => {
+                    sizes.push((index, writes));
+                    if !zeros.is_empty() {
+                        for sector in sectors(zeros.clone()) {
+                            touched.entry(sector).or_default();
+                        }
+                    }
+                }
+                FileEvent::Sync(pages) => {
+                    let ranges = pages.iter().map(|page| page * PAGE..(page + 1) * PAGE);
+                    for sector in ranges.flat_map(sectors) {
+                        touched.entry(sector).or_default().push((index, writes));
+                    }
                 }
             }
         }
@@ -137,27 +169,13 @@ impl ContentChoices {
                 touched.entry(sector).or_default();
             }
         }
-        let writes = events.iter().enumerate();
-        let writes: Vec<usize> = writes
-            .filter(|(_, event)| matches!(event, FileEvent::Write { .. }))
-            .map(|(index, _)| index)
-            .collect();
-        let others = events.iter().enumerate();
-        let others: Vec<usize> = others
-            .filter(|(_, event)| !matches!(event, FileEvent::Write { .. }))
-            .map(|(index, _)| index)
-            .collect();
-        for (number, touching) in touched {
+        for (number, mut relevant) in touched {
             let start = number * size;
-            let mut relevant: Vec<(usize, usize)> = touching
-                .into_iter()
-                .map(|write| (writes[write], write + 1))
-                .chain(others.iter().map(|event| (*event, 0)))
-                .collect();
+            relevant.extend(&sizes);
             relevant.sort_unstable();
             let relevant = relevant
                 .into_iter()
-                .map(|(event, write)| (&events[event], write));
+                .map(|(event, writes)| (&events[event], writes));
             let sector = Sector::replay(number, start..start + size, relevant, at_sync);
             self.sectors.push(sector);
         }
@@ -301,51 +319,4 @@ impl ContentChoices {
         let missing = self.writes.iter().enumerate().filter(is_missing);
         missing.map(|(number, _)| number).collect()
     }
-}
-
-/// Lists the events of a file since its last sync.
-fn events_since<'a>(
-    journal: &'a Journal,
-    durable: &'a Durable<'_>,
-    file: NodeId,
-    since: usize,
-    included: &Included,
-) -> Vec<FileEvent<'a>> {
-    let mut events = Vec::new();
-    for index in durable.changes_since(file, since) {
-        let logged = &journal.log[index];
-        match &logged.event {
-            Event::Write {
-                offset,
-                bytes,
-                is_store,
-                ..
-            } => {
-                events.push(FileEvent::Write {
-                    call: logged.call,
-                    offset: *offset,
-                    bytes,
-                    is_store: *is_store,
-                });
-            }
-            Event::Sync { .. } => {
-                let pages = durable.synced_pages.get(&index);
-                events.extend(pages.map(FileEvent::Sync));
-            }
-            Event::Metadata(parts) => {
-                let unit = durable.unit_at(index);
-                for (number, part) in parts.iter().enumerate() {
-                    if let Some(length) = part.size_of(file) {
-                        let is_included = included.has((unit, number));
-                        events.push(FileEvent::Size {
-                            length,
-                            is_included,
-                        });
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-    events
 }

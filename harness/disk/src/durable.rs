@@ -1,15 +1,15 @@
 //! The changes that the syncs of a program have made durable.
 
 use crate::durable_bytes::{DurableBytes, PAGE};
-use crate::file_system::{FileSystem, NodeId, Slot};
+use crate::file_system::{FileSystem, NodeId};
 use crate::journal::{Event, Journal, Part, SyncKind};
+use crate::log_tree::{self, Optional};
+use crate::names::Names;
 use crate::power_loss::PowerLoss;
-use crate::renames::{is_within_one_directory, moves_out};
+use crate::renames::moves_out;
+use crate::unit::{PartId, Unit};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::Range;
-
-/// The number of a metadata change, and of one of its parts.
-pub(crate) type PartId = (usize, usize);
 
 /// The durable changes after some of a program's calls.
 #[derive(Debug)]
@@ -20,20 +20,14 @@ pub(crate) struct Durable<'a> {
     pub(crate) parts: HashSet<PartId>,
     /// The number of changes that the last commit of ext4 made durable.
     pub(crate) committed: usize,
+    /// The changes that the disk can have besides a prefix: those up to one of these.
+    pub(crate) optional: Vec<Optional>,
     files: BTreeMap<NodeId, DurableBytes>,
-    /// The writes, changes of size and syncs of a range of each file, as ascending indices in the journal's log.
-    changes: BTreeMap<NodeId, Vec<usize>>,
     /// The pages that each sync of a range has written, by the index of the sync in the log.
     pub(crate) synced_pages: BTreeMap<usize, BTreeSet<usize>>,
-}
-
-/// The metadata change of one call.
-#[derive(Debug)]
-pub(crate) struct Unit<'a> {
-    /// The index of the change in the journal's log.
-    pub(crate) index: usize,
-    pub(crate) call: usize,
-    pub(crate) parts: &'a [Part],
+    /// The writes, changes of size and syncs of ranges of each file, as ascending indices in the
+    /// journal's log.
+    changes: BTreeMap<NodeId, Vec<usize>>,
 }
 
 impl<'a> Durable<'a> {
@@ -44,15 +38,16 @@ impl<'a> Durable<'a> {
                 units: Vec::new(),
                 parts: HashSet::new(),
                 committed: 0,
+                optional: Vec::new(),
                 files: BTreeMap::new(),
-                changes: BTreeMap::new(),
                 synced_pages: BTreeMap::new(),
+                changes: BTreeMap::new(),
             },
             journal,
             power_loss,
             live: journal.before.clone(),
+            names: Names::default(),
             nodes: BTreeMap::new(),
-            commit: 0,
             is_aborted: false,
         };
         for (index, logged) in journal.until(calls).iter().enumerate() {
@@ -60,6 +55,7 @@ impl<'a> Durable<'a> {
                 Event::Metadata(parts) => {
                     let (call, unit) = (logged.call, walk.durable.units.len());
                     walk.durable.units.push(Unit { index, call, parts });
+                    walk.names.add(parts);
                     for (number, part) in parts.iter().enumerate() {
                         walk.mark(index, (unit, number), part);
                     }
@@ -82,14 +78,17 @@ impl<'a> Durable<'a> {
                 Event::Sync { .. } | Event::SyncAll if walk.is_aborted => {}
                 Event::Sync { node, kind, range } => match walk.live.file(*node) {
                     Some(_) => walk.sync_file(*node, *kind, range.as_ref(), index),
-                    None => walk.sync_directory(*node, index),
+                    None => walk.sync_directory(*node),
                 },
                 Event::FailedSync { node, range } => walk.fail_sync(*node, range.as_ref()),
                 Event::SyncAll => walk.sync_all(index),
             }
             walk.live.apply(&logged.event);
         }
-        walk.durable
+        let mut durable = walk.durable;
+        durable.optional =
+            log_tree::optional(journal, &durable.units, &durable.parts, calls, power_loss);
+        durable
     }
 
     /// Returns the durable bytes of a file.
@@ -104,7 +103,7 @@ impl<'a> Durable<'a> {
         self.files.get(&file).map_or(0, |synced| synced.since)
     }
 
-    /// Lists the writes, changes of size and syncs of a range of a file, as indices in the journal's
+    /// Lists the writes, changes of size and syncs of ranges of a file, as indices in the journal's
     /// log. The first is at `since` or later.
     pub(crate) fn changes_since(&self, file: NodeId, since: usize) -> impl Iterator<Item = usize> {
         let changes = self.changes.get(&file).map_or(&[][..], Vec::as_slice);
@@ -124,9 +123,9 @@ struct Walk<'a> {
     power_loss: PowerLoss,
     /// The file system as the program sees it.
     live: FileSystem,
+    /// The index of the changes in `durable.units`.
+    names: Names<'a>,
     nodes: BTreeMap<NodeId, Changes>,
-    /// The end of the log at the last commit, as an index.
-    commit: usize,
     /// Whether the sync of a directory has failed.
     is_aborted: bool,
 }
@@ -218,23 +217,23 @@ impl Walk<'_> {
             return;
         }
         let is_full = kind == SyncKind::Full || is_new && self.power_loss != PowerLoss::Posix;
-        if range.is_some() {
-            let written = take_pages(&mut changes.dirty, range);
-            self.durable.changes.entry(file).or_default().push(index);
+        let written = take_pages(&mut changes.dirty, range);
+        // Without other pages, the sync of a range is one of the whole file.
+        let is_whole = range.is_none() || changes.dirty.is_empty() && changes.lost.is_empty();
+        if !is_whole {
             self.durable.synced_pages.insert(index, written);
-            changes.data = !changes.dirty.is_empty();
-        } else {
-            changes.data = false;
+            self.durable.changes.entry(file).or_default().push(index);
         }
+        changes.data = !changes.dirty.is_empty();
         changes.any &= !is_full || changes.data;
         let last_change = match kind {
             SyncKind::Full => changes.sync,
             SyncKind::Data => changes.data_sync,
         };
-        if range.is_none() {
+        if is_whole {
             self.keep_bytes(file, index);
         }
-        self.commit_after(last_change, index);
+        self.commit_until(last_change);
         match self.power_loss {
             PowerLoss::Posix => self.keep(|part| match part {
                 Part::Size { file: node, .. } => *node == file,
@@ -267,9 +266,9 @@ impl Walk<'_> {
         }
     }
 
-    fn sync_directory(&mut self, directory: NodeId, index: usize) {
+    fn sync_directory(&mut self, directory: NodeId) {
         let last_change = self.nodes.entry(directory).or_default().sync;
-        self.commit_after(last_change, index);
+        self.commit_until(last_change);
         if self.power_loss == PowerLoss::Ext4Ordered {
             return;
         }
@@ -283,7 +282,9 @@ impl Walk<'_> {
                 .filter(|unit| moves_out(self.durable.units[*unit].parts, directory))
                 .collect();
             for unit in moved {
-                self.keep_unit(unit);
+                let parts = 0..self.durable.units[unit].parts.len();
+                let ids = parts.map(|number| (unit, number));
+                self.durable.parts.extend(ids);
             }
             self.close();
         }
@@ -298,15 +299,16 @@ impl Walk<'_> {
         for changes in self.nodes.values_mut() {
             (changes.data, changes.any) = (false, false);
         }
-        self.commit_after(index, index);
+        self.commit_until(index);
     }
 
-    /// Commits all metadata, if the last change at this end of the log is not committed.
-    fn commit_after(&mut self, last_change: usize, index: usize) {
-        if last_change > self.commit {
-            self.commit = index;
-            self.durable.committed = self.durable.units.len();
-        }
+    /// Commits the metadata up to the last change of the synced node, at this end of the log.
+    ///
+    /// The kernel may have committed this change on its own. Then the sync commits nothing more.
+    fn commit_until(&mut self, last_change: usize) {
+        let units = &self.durable.units;
+        let count = units.partition_point(|unit| unit.index < last_change);
+        self.durable.committed = self.durable.committed.max(count);
     }
 
     fn keep_bytes(&mut self, file: NodeId, index: usize) {
@@ -333,37 +335,10 @@ impl Walk<'_> {
         }
     }
 
-    fn keep_unit(&mut self, unit: usize) {
-        let parts = self.durable.units[unit].parts.len();
-        self.durable
-            .parts
-            .extend((0..parts).map(|number| (unit, number)));
-    }
-
     /// Makes the names of a file durable, and those of the directories above it.
     fn keep_names(&mut self, file: NodeId) {
-        let mut nodes = self.live.ancestors(file);
-        self.keep(|part| {
-            matches!(part,
-                Part::Mode { node, .. } | Part::Times { node, .. } | Part::Unnamed { node }
-                if *node == file)
-        });
-        nodes.push(file);
-        let is_name = |part: &Part| match part {
-            Part::Entry { node, previous, .. } => [node, previous]
-                .into_iter()
-                .flatten()
-                .any(|named| nodes.contains(named)),
-            _ => false,
-        };
-        self.keep(is_name);
-        // A rename within one directory is one change.
-        for unit in 0..self.durable.units.len() {
-            let parts = self.durable.units[unit].parts;
-            if is_within_one_directory(parts) && parts.iter().any(is_name) {
-                self.keep_unit(unit);
-            }
-        }
+        let names = self.names.parts(&self.live, file);
+        self.durable.parts.extend(names);
         self.close();
     }
 
@@ -374,27 +349,7 @@ impl Walk<'_> {
     fn close(&mut self) {
         let committed = self.durable.committed;
         self.durable.parts.retain(|(unit, _)| *unit < committed);
-        let slots = |durable: &Durable<'_>| -> Vec<(usize, Slot)> {
-            let entry = |(unit, number): &PartId| match &durable.units[*unit].parts[*number] {
-                Part::Entry { slot, .. } => Some((*unit, slot.clone())),
-                _ => None,
-            };
-            durable.parts.iter().filter_map(entry).collect()
-        };
-        loop {
-            let before = self.durable.parts.len();
-            for (unit, slot) in slots(&self.durable) {
-                for earlier in 0..unit {
-                    let has_slot = |part: &Part| matches!(part, Part::Entry { slot: other, .. } if *other == slot);
-                    if self.durable.units[earlier].parts.iter().any(has_slot) {
-                        self.keep_unit(earlier);
-                    }
-                }
-            }
-            if self.durable.parts.len() == before {
-                return;
-            }
-        }
+        self.names.close(&mut self.durable.parts);
     }
 }
 

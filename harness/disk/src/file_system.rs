@@ -18,7 +18,7 @@ pub struct NodeId(usize);
 pub(crate) const ROOT: NodeId = NodeId(0);
 
 /// The place of an entry: a directory and a name in the directory.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Slot {
     pub(crate) directory: NodeId,
     pub(crate) name: OsString,
@@ -223,6 +223,14 @@ impl FileSystem {
         self.modified.remove(&file);
         if let Some(file) = self.file_mut(file) {
             file.bytes.resize(length);
+        }
+    }
+
+    /// Lists the nodes that the entries of a directory name.
+    pub(crate) fn children(&self, directory: NodeId) -> Vec<NodeId> {
+        match &self.nodes[directory.0] {
+            Node::Directory { entries, .. } => entries.values().copied().collect(),
+            _ => Vec::new(),
         }
     }
 

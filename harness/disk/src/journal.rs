@@ -331,16 +331,6 @@ impl Journal {
         self.log(Event::FailedSync { node, range: None });
     }
 
-    /// Fails to sync the pages of a file with these bytes. An empty range loses nothing.
-    pub fn fail_sync_range(&mut self, file: NodeId, range: Range<usize>) {
-        if !range.is_empty() {
-            self.log(Event::FailedSync {
-                node: file,
-                range: Some(range),
-            });
-        }
-    }
-
     /// Fails to sync the whole file system.
     pub fn fail_sync_all(&mut self) {
         for node in self.live.nodes() {
@@ -386,6 +376,13 @@ impl FileSystem {
                 ..
             } => self.write(*file, *offset, bytes),
             Event::Sync { .. } | Event::FailedSync { .. } | Event::SyncAll => {}
+        }
+    }
+
+    /// Removes the name that the part replaces.
+    pub(crate) fn remove_replaced(&mut self, part: &Part) {
+        if let Part::Entry { slot, .. } = part {
+            self.set(slot, None);
         }
     }
 

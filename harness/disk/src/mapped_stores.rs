@@ -1,7 +1,8 @@
-//! Stores through shared mappings.
+//! Stores through shared mappings, and syncs of mapped bytes that fail.
 
 use crate::file_system::NodeId;
 use crate::journal::{Event, Journal};
+use std::ops::Range;
 
 impl Journal {
     /// Stores bytes through a shared mapping of a file. Bytes behind the end of the file are lost.
@@ -17,6 +18,16 @@ impl Journal {
                 grows: false,
                 is_store: true,
                 bytes: bytes.into(),
+            });
+        }
+    }
+
+    /// Fails to sync the pages of a file with these bytes. An empty range loses nothing.
+    pub fn fail_sync_range(&mut self, file: NodeId, range: Range<usize>) {
+        if !range.is_empty() {
+            self.log(Event::FailedSync {
+                node: file,
+                range: Some(range),
             });
         }
     }

@@ -19,14 +19,20 @@ pub enum PowerLoss {
     /// these changes. Besides, a state has the changes that syncs brought. `fsync` of a file brings
     /// its bytes, its length, its names and the directories above them. `fsync` of a directory
     /// brings its entries. Bytes reach the disk in sectors and in any order, before or after
-    /// metadata.
+    /// metadata. Until a truncation is on the disk, only the pages that it keeps can change, and
+    /// the file cannot grow.
+    ///
+    /// Two exceptions come from Btrfs. Later changes of the names of a synced file can be on the
+    /// disk without earlier changes of other files. If a file replaces a synced one and is not
+    /// synced itself, the name can be missing.
     #[default]
     Journaled,
     /// The states that ext4 can leave with `data=ordered`.
     ///
-    /// All changes of metadata reach the disk in the order of the calls. A sync brings all earlier
-    /// changes of metadata, but only if the synced file itself has uncommitted metadata. No promise
-    /// comes from `auto_da_alloc`.
+    /// All changes of metadata reach the disk in the order of the calls. A sync brings the changes
+    /// of metadata up to the last change of the synced file. It need not bring later changes: the
+    /// kernel commits when it likes, and then the sync has nothing to commit. No promise comes
+    /// from `auto_da_alloc`.
     Ext4Ordered,
 }
 

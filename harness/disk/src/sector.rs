@@ -1,26 +1,8 @@
 //! The bytes that one sector of a file can have after a loss of power.
 
-use crate::durable_bytes::{DurableBytes, PAGE};
-use std::collections::BTreeSet;
+use crate::durable_bytes::DurableBytes;
+use crate::file_events::FileEvent;
 use std::ops::Range;
-
-/// An unsynced event of a file.
-#[derive(Debug)]
-pub(crate) enum FileEvent<'a> {
-    Write {
-        call: usize,
-        offset: usize,
-        bytes: &'a [u8],
-        /// Whether the write is a store through a mapping.
-        is_store: bool,
-    },
-    Size {
-        length: usize,
-        is_included: bool,
-    },
-    /// A sync that wrote these pages alone.
-    Sync(&'a BTreeSet<usize>),
-}
 
 /// A sector, and its possible bytes.
 #[derive(Debug)]
@@ -28,13 +10,12 @@ pub(crate) struct Sector {
     /// The number of the sector in the file.
     pub(crate) number: usize,
     /// The possible bytes, without duplicates: at first the durable ones, then those after each
-    /// write.
+    /// write, and the zeros of a truncation.
     pub(crate) versions: Vec<Version>,
-    /// For each write that touches the sector, the number of writes up to it, and the index of the
-    /// version after it.
+    /// For each change of the sector since its last sync, the number of writes up to it, and the
+    /// index of the version after it.
     moments: Vec<(usize, usize)>,
-    /// The index of the version before all unsynced writes, as the program reads it. After a sync
-    /// of the sector's page, the version at this sync.
+    /// The index of the version at the last sync, as the program reads it.
     initial: usize,
 }
 
@@ -52,7 +33,8 @@ impl Sector {
         self.before(usize::MAX)
     }
 
-    /// Replays the events that can change a sector. Each write comes with its number, from 1.
+    /// Replays the events that can change a sector. Each comes with the number of the file's writes
+    /// until then.
     pub(crate) fn replay<'a>(
         number: usize,
         range: Range<usize>,
@@ -65,7 +47,6 @@ impl Sector {
             .map(|bytes| Version { writes: 0, bytes })
             .collect();
         let mut initial = versions.len() - 1;
-        let mut written = 0;
         let mut live = versions[initial].bytes.clone();
         for (event, writes) in events {
             match event {
@@ -78,29 +59,29 @@ impl Sector {
                         .copy_from_slice(&bytes[from - offset..to - offset]);
                     let bytes = live.clone();
                     versions.push(Version { writes, bytes });
-                    written = writes;
                 }
                 FileEvent::Size {
                     length,
                     is_included,
+                    zeros,
                 } => {
                     let cut = length.saturating_sub(range.start).min(live.len());
                     live[cut..].fill(0);
+                    let zeros = zeros.start.max(range.start)..zeros.end.min(range.end);
+                    if !zeros.is_empty() {
+                        let bytes = live.clone();
+                        versions.push(Version { writes, bytes });
+                    }
                     if *is_included {
                         versions
                             .iter_mut()
                             .for_each(|version| version.bytes[cut..].fill(0));
                     }
                 }
-                FileEvent::Sync(pages) => {
-                    if pages.contains(&(range.start / PAGE)) {
-                        let bytes = live.clone();
-                        versions = vec![Version {
-                            writes: written,
-                            bytes,
-                        }];
-                        initial = 0;
-                    }
+                FileEvent::Sync(_) => {
+                    let bytes = live.clone();
+                    versions = vec![Version { writes, bytes }];
+                    initial = 0;
                 }
             }
         }

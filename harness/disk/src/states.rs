@@ -5,7 +5,7 @@ use crate::durable::Durable;
 use crate::durable_bytes::PAGE;
 use crate::file_system::{FileSystem, NodeId};
 use crate::journal::{Event, Journal, Part};
-use crate::metadata::{Included, Kept, MetadataChoices};
+use crate::metadata::{Extent, Included, Kept, MetadataChoices};
 use crate::power_loss::PowerLoss;
 use crate::representatives::{self, Content};
 use crate::snapshot::Snapshot;
@@ -159,8 +159,10 @@ impl States<'_> {
         let mut disk = self.journal.before.clone();
         for (number, unit) in self.durable.units.iter().enumerate() {
             for (part_number, part) in unit.parts.iter().enumerate() {
-                if included.has((number, part_number)) && !part.is_size() {
-                    disk.apply_part(part);
+                match included.extent((number, part_number)) {
+                    Extent::Whole if !part.is_size() => disk.apply_part(part),
+                    Extent::Removal => disk.remove_replaced(part),
+                    Extent::Whole | Extent::Missing => {}
                 }
             }
         }

@@ -129,17 +129,27 @@ impl Program {
 
     /// The journal of the program's calls.
     pub(crate) fn journal(&self) -> Journal {
+        self.journal_with(&mut |_| {})
+    }
+
+    /// The journal of the program's calls. `between` is called between each write and its sync.
+    pub(crate) fn journal_with(&self, between: &mut dyn FnMut(&mut Journal)) -> Journal {
         let mut journal = Journal::new(&to_snapshot(&self.before));
         let mut handles: Vec<Option<NodeId>> = Vec::new();
         for op in &self.ops {
-            apply(&mut journal, &mut handles, op);
+            apply(&mut journal, &mut handles, op, between);
             journal.end_call();
         }
         journal
     }
 }
 
-fn apply(journal: &mut Journal, handles: &mut Vec<Option<NodeId>>, op: &Op) {
+fn apply(
+    journal: &mut Journal,
+    handles: &mut Vec<Option<NodeId>>,
+    op: &Op,
+    between: &mut dyn FnMut(&mut Journal),
+) {
     match op {
         Op::Open {
             path,
@@ -172,11 +182,13 @@ fn apply(journal: &mut Journal, handles: &mut Vec<Option<NodeId>>, op: &Op) {
             let end = journal.length(file).unwrap();
             let offset = at.map_or(end, |at| usize::try_from(at).unwrap());
             journal.write(file, offset, bytes);
-            match sync {
-                WriteSync::None => {}
-                WriteSync::Data => journal.sync(file, SyncKind::Data),
-                WriteSync::Full => journal.sync(file, SyncKind::Full),
-            }
+            let kind = match sync {
+                WriteSync::None => return,
+                WriteSync::Data => SyncKind::Data,
+                WriteSync::Full => SyncKind::Full,
+            };
+            between(journal);
+            journal.sync_range(file, kind, offset..offset + bytes.len());
         }
         Op::Truncate { handle, length } => {
             if let Some(file) = handles[*handle] {

@@ -1,6 +1,6 @@
 //! Applies calls to the live file system, and records their units and events.
 
-use super::{Disk, Event, Kind, Op, Part, ROOT, WriteSync};
+use super::{BLOCK, Disk, Event, Kind, Op, Part, ROOT, WriteSync};
 
 impl Disk {
     /// Makes one call. A call that Linux refuses changes nothing.
@@ -28,6 +28,9 @@ impl Disk {
                     && (has_name || !disk.nodes[file].was_named)
                     && !disk.entries.contains_key(&place)
                 {
+                    if !disk.nodes[file].was_named {
+                        disk.nodes[file].first_named = Some(disk.units.len());
+                    }
                     disk.nodes[file].was_named = true;
                     let (old, new) = (None, Some(file));
                     disk.make_unit(vec![Part::Entry { place, old, new }]);
@@ -96,6 +99,7 @@ impl Disk {
         }
         let node = self.add(kind, mode, Vec::new());
         self.nodes[node].created = Some(self.units.len());
+        self.nodes[node].first_named = Some(self.units.len());
         self.make_unit(vec![Part::Entry {
             place,
             old: None,
@@ -265,10 +269,12 @@ impl Disk {
             end,
             after: node.bytes.clone(),
         });
+        let blocks = start / BLOCK..end.div_ceil(BLOCK);
+        node.dirty_blocks.extend(blocks.clone());
         match sync {
             WriteSync::None => {}
-            WriteSync::Data => self.fdatasync(file),
-            WriteSync::Full => self.fsync(file),
+            WriteSync::Data => self.sync_blocks(file, blocks, false),
+            WriteSync::Full => self.sync_blocks(file, blocks, true),
         }
     }
 
@@ -293,6 +299,7 @@ impl Disk {
                 }
                 Part::Size { file, length } => {
                     let node = &mut self.nodes[*file];
+                    let before = node.bytes.len();
                     node.bytes.resize(*length, 0);
                     node.data_dirty = true;
                     node.meta_dirty = true;
@@ -301,6 +308,8 @@ impl Disk {
                     node.events.push(Event::Size {
                         unit: self.units.len(),
                         length: *length,
+                        before,
+                        after: node.bytes.clone(),
                     });
                 }
                 Part::Unnamed { node } => {
@@ -318,5 +327,7 @@ impl Disk {
             }
         }
         self.units.push(parts);
+        self.unit_steps.push(self.step);
+        self.log_change();
     }
 }

@@ -1,13 +1,11 @@
 //! Enumerates the states: choices of metadata, of lengths and of sectors.
 
-use super::{Disk, Entries, Entry, Event, Kind, Model, Part, Parts, ROOT, State};
+use super::{BLOCK, Disk, Entries, Entry, Event, Kind, Model, Part, Parts, ROOT, State};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 /// The most changes whose subsets are enumerated under `Posix`.
 const MOST_CHANGES: usize = 16;
-
-/// Lengths between the base and the grown length are multiples of this number.
-const BLOCK: usize = 4096;
 
 impl Disk {
     /// Returns the parts of the first units.
@@ -18,27 +16,43 @@ impl Disk {
             .collect()
     }
 
-    /// Returns each set of parts that the disk can have.
-    pub(super) fn metadata_choices(&self) -> Option<Vec<Parts>> {
+    /// Returns each set of parts that the disk can have, with the parts of which it has the removal
+    /// of the old name alone.
+    pub(super) fn metadata_choices(&self) -> Option<BTreeSet<(Parts, Parts)>> {
         match self.model {
             Model::Posix => self.subsets(),
             Model::Journaled => {
-                let lengths = 0..=self.units.len();
-                Some(
-                    lengths
-                        .map(|length| &self.synced | &self.prefix(length))
-                        .collect(),
-                )
+                let mut all = BTreeSet::new();
+                for length in 0..=self.units.len() {
+                    for (extras, count) in self.extra_counts() {
+                        let mut chosen = &self.synced | &self.prefix(length);
+                        let mut removed = Parts::new();
+                        for (brought, lost) in &extras[..count] {
+                            chosen.extend(brought);
+                            removed.extend(lost);
+                        }
+                        removed = &removed - &chosen;
+                        all.insert((chosen, removed));
+                    }
+                }
+                Some(all)
             }
             Model::Ext4Ordered => {
                 let lengths = self.committed..=self.units.len();
-                Some(lengths.map(|length| self.prefix(length)).collect())
+                let chosen = lengths.map(|length| (self.prefix(length), Parts::new()));
+                Some(chosen.collect())
             }
         }
     }
 
+    /// Returns each list of extras, with each number of them.
+    fn extra_counts(&self) -> impl Iterator<Item = (&[(Parts, Parts)], usize)> {
+        let lists = self.extras.iter();
+        lists.flat_map(|list| (0..=list.len()).map(move |count| (&list[..], count)))
+    }
+
     /// Returns the synced parts with any of the changes that no sync covers.
-    fn subsets(&self) -> Option<Vec<Parts>> {
+    fn subsets(&self) -> Option<BTreeSet<(Parts, Parts)>> {
         let mut changes: Vec<Parts> = Vec::new();
         for (unit, parts) in self.units.iter().enumerate() {
             let directories: BTreeSet<_> = parts
@@ -54,18 +68,24 @@ impl Disk {
             }
         }
         changes.retain(|change| !change.is_subset(&self.synced));
-        if changes.len() > MOST_CHANGES {
+        let extras = self.extras.iter().flatten();
+        let removals: Parts = extras.flat_map(|(_, lost)| lost).copied().collect();
+        let removals = Vec::from_iter(&removals - &self.synced);
+        if changes.len() + removals.len() > MOST_CHANGES {
             return None;
         }
-        let mut subsets = Vec::new();
-        for subset in 0..1_u32 << changes.len() {
+        let mut subsets = BTreeSet::new();
+        for subset in 0..1_u32 << (changes.len() + removals.len()) {
+            let is_in = |number: &usize| subset & (1 << number) != 0;
             let mut chosen = self.synced.clone();
-            for (number, change) in changes.iter().enumerate() {
-                if subset & (1 << number) != 0 {
-                    chosen.extend(change);
-                }
+            for number in (0..changes.len()).filter(is_in) {
+                chosen.extend(&changes[number]);
             }
-            subsets.push(chosen);
+            let removed = removals.iter().enumerate();
+            let removed = removed.filter(|(number, _)| is_in(&(changes.len() + number)));
+            let removed: Parts = removed.map(|(_, part)| *part).collect();
+            let removed = &removed - &chosen;
+            subsets.insert((chosen, removed));
         }
         Some(subsets)
     }
@@ -74,6 +94,7 @@ impl Disk {
     pub(super) fn states_with(
         &self,
         chosen: &Parts,
+        removed: &Parts,
         sector: usize,
         limit: usize,
     ) -> Option<Vec<State>> {
@@ -83,8 +104,11 @@ impl Disk {
             .iter()
             .map(|node| node.first_mode)
             .collect::<Vec<_>>();
-        for (unit, part) in chosen {
+        for (unit, part) in &(chosen | removed) {
             match &self.units[*unit][*part] {
+                Part::Entry { place, .. } if removed.contains(&(*unit, *part)) => {
+                    entries.remove(place);
+                }
                 Part::Entry {
                     place,
                     new: Some(node),
@@ -139,26 +163,51 @@ impl Disk {
         limit: usize,
     ) -> Option<BTreeSet<Vec<u8>>> {
         let node = &self.nodes[file];
-        let mut visible: Vec<&Event> = Vec::new();
-        for event in &node.events {
-            match event {
-                Event::Size { unit, .. } if !chosen.contains(&(*unit, 0)) => {
-                    if self.model != Model::Posix {
-                        break;
-                    }
-                }
-                Event::Size { .. } | Event::Write { .. } => visible.push(event),
-            }
-        }
+        let mut visible: Vec<Change<'_>> = Vec::new();
         let mut base = node.durable.len();
         let mut ends: Vec<usize> = Vec::new();
-        for event in &visible {
+        // Later bytes behind this offset wait for a truncation that is not chosen.
+        let mut waiting: Option<usize> = None;
+        for event in &node.events {
             match event {
-                Event::Size { length, .. } => {
+                Event::Size { unit, length, .. } if chosen.contains(&(*unit, 0)) => {
                     base = *length;
                     ends.clear();
+                    visible.push(Change::Cut(*length));
                 }
-                Event::Write { end, .. } => ends.push(*end),
+                // A truncation writes zeros to the rest of its block, as data.
+                Event::Size {
+                    length,
+                    before,
+                    after,
+                    ..
+                } => {
+                    let block_end = length.next_multiple_of(BLOCK);
+                    let end = waiting.map_or(block_end, |from| from.min(block_end));
+                    visible.push(Change::Bytes {
+                        range: *length..end.min(*before),
+                        after,
+                    });
+                    if self.model != Model::Posix {
+                        waiting = Some(end);
+                    }
+                }
+                Event::Sync { start, end, after } => {
+                    base = base.max(*end.min(&after.len()));
+                    ends.retain(|end| *end > base);
+                    let range = *start..*end;
+                    visible.push(Change::Synced { range, after });
+                }
+                Event::Write { start, end, after } => {
+                    if waiting.is_none() {
+                        ends.push(*end);
+                    }
+                    let end = waiting.map_or(*end, |from| from.min(*end));
+                    visible.push(Change::Bytes {
+                        range: *start..end,
+                        after,
+                    });
+                }
             }
         }
         let grown = ends.iter().copied().max().unwrap_or(base).max(base);
@@ -242,19 +291,35 @@ impl Disk {
     }
 }
 
-/// Returns the bytes that one sector can have: at the last sync, or after a write that touched it.
+/// A change of a file's data that the disk can have.
+enum Change<'a> {
+    /// The live bytes after a change of this range.
+    Bytes {
+        range: Range<usize>,
+        after: &'a [u8],
+    },
+    /// The live bytes at a sync of this range.
+    Synced {
+        range: Range<usize>,
+        after: &'a [u8],
+    },
+    /// A chosen truncation to this length.
+    Cut(usize),
+}
+
+/// Returns the bytes that one sector can have: at the last sync, or after a change that touched it.
 fn sector_choices(
     durable: &[u8],
-    visible: &[&Event],
+    visible: &[Change<'_>],
     start: usize,
     sector: usize,
 ) -> BTreeSet<Vec<u8>> {
-    let cut = |image: &[u8], later: &[&Event]| {
+    let cut = |image: &[u8], later: &[Change<'_>]| {
         let tail = image.get(start..).unwrap_or_default();
         let mut bytes = tail[..tail.len().min(sector)].to_vec();
         bytes.resize(sector, 0);
-        for event in later {
-            if let Event::Size { length, .. } = event {
+        for change in later {
+            if let Change::Cut(length) = change {
                 let kept = length.saturating_sub(start).min(sector);
                 bytes[kept..].fill(0);
             }
@@ -262,15 +327,16 @@ fn sector_choices(
         bytes
     };
     let mut choices = BTreeSet::from([cut(durable, visible)]);
-    for (number, event) in visible.iter().enumerate() {
-        if let Event::Write {
-            start: from,
-            end,
-            after,
-        } = event
-            && (*from < start + sector && *end > start)
+    for (number, change) in visible.iter().enumerate() {
+        if let Change::Bytes { range, after } = change
+            && (range.start < range.end && range.start < start + sector && range.end > start)
         {
             choices.insert(cut(after, &visible[number + 1..]));
+        }
+        if let Change::Synced { range, after } = change
+            && range.contains(&start)
+        {
+            choices = BTreeSet::from([cut(after, &visible[number + 1..])]);
         }
     }
     choices

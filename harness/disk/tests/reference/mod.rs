@@ -10,6 +10,9 @@ mod syncs;
 
 const ROOT: usize = 0;
 
+/// Lengths between the base and the grown length are multiples of this number, in bytes.
+const BLOCK: usize = 4096;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Model {
     Posix,
@@ -17,7 +20,7 @@ pub(crate) enum Model {
     Ext4Ordered,
 }
 
-/// The sync that is a part of a write: none, `O_DSYNC`, `O_SYNC`.
+/// The sync that is a part of a write: none, `O_DSYNC`, `O_SYNC`. It syncs the blocks of the write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum WriteSync {
     None,
@@ -127,8 +130,8 @@ pub(crate) fn states(
         disk.call(op);
     }
     let mut all = BTreeSet::new();
-    for chosen in disk.metadata_choices()? {
-        all.extend(disk.states_with(&chosen, sector, limit)?);
+    for (chosen, removed) in disk.metadata_choices()? {
+        all.extend(disk.states_with(&chosen, &removed, sector, limit)?);
         if all.len() > limit {
             return None;
         }
@@ -216,6 +219,14 @@ enum Event {
     Size {
         unit: usize,
         length: usize,
+        before: usize,
+        after: Vec<u8>,
+    },
+    /// A sync of whole blocks.
+    Sync {
+        start: usize,
+        end: usize,
+        after: Vec<u8>,
     },
 }
 
@@ -229,6 +240,8 @@ struct Node {
     bytes: Vec<u8>,
     /// The unit that created the node; none if the program did not create it.
     created: Option<usize>,
+    /// The unit that gave the first name to such a node.
+    first_named: Option<usize>,
     /// Whether the file has had a name.
     was_named: bool,
     data_dirty: bool,
@@ -239,6 +252,8 @@ struct Node {
     /// The bytes at the last sync, and all events since.
     durable: Vec<u8>,
     events: Vec<Event>,
+    /// The blocks with written bytes that no sync brought.
+    dirty_blocks: BTreeSet<usize>,
 }
 
 struct Disk {
@@ -250,9 +265,16 @@ struct Disk {
     units: Vec<Vec<Part>>,
     /// The parts that syncs covered: `Posix` and `Journaled`.
     synced: Parts,
-    /// The number of units before the last commit, and its step: `Ext4Ordered`.
+    /// The files that Btrfs has logged since its last commit.
+    logged: BTreeSet<usize>,
+    /// In the order of time: parts that Btrfs can bring without earlier ones, and parts of which it
+    /// can bring the removal of the old name alone. The second list is that of a log without the
+    /// files that replace other files.
+    extras: [Vec<(Parts, Parts)>; 2],
+    /// The number of units that were surely committed: `Ext4Ordered`.
     committed: usize,
-    commit_step: usize,
+    /// The step of each unit.
+    unit_steps: Vec<usize>,
     /// Counts the changes: units and writes.
     step: usize,
 }
@@ -267,8 +289,10 @@ impl Disk {
             handles: Vec::new(),
             units: Vec::new(),
             synced: Parts::new(),
+            logged: BTreeSet::new(),
+            extras: [Vec::new(), Vec::new()],
             committed: 0,
-            commit_step: 0,
+            unit_steps: Vec::new(),
             step: 0,
         };
         disk.add(Kind::Directory, 0o755, Vec::new());
@@ -295,12 +319,14 @@ impl Disk {
             durable: bytes.clone(),
             bytes,
             created: None,
+            first_named: None,
             was_named: true,
             data_dirty: false,
             meta_dirty: false,
             sync_step: 0,
             datasync_step: 0,
             events: Vec::new(),
+            dirty_blocks: BTreeSet::new(),
         });
         self.nodes.len() - 1
     }

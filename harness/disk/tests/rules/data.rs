@@ -3,7 +3,7 @@
 use super::{MODELS, has, numbers, overwrite};
 use crate::facts::before;
 use crate::facts::ops::*;
-use crate::reference::{Entry, Model, Op, states};
+use crate::reference::{Entry, Model, Op, WriteSync, states};
 use std::collections::BTreeSet;
 
 #[test]
@@ -56,7 +56,6 @@ fn lengths_are_whole_blocks_between_the_base_and_the_end() {
 
 #[test]
 fn size_units_come_without_data() {
-    assert_eq!(numbers(&[open("a"), truncate(0, 50)]), [2, 2, 2]);
     assert_eq!(numbers(&[open("a"), truncate(0, 20_000)]), [2, 2, 2]);
     assert_eq!(
         numbers(&[
@@ -85,18 +84,92 @@ fn size_units_come_without_data() {
 }
 
 #[test]
-fn truncation_that_is_lost_hides_later_writes_but_for_posix() {
+fn truncation_writes_zeros_before_its_length() {
+    let program = [open("a"), truncate(0, 50)];
+    assert_eq!(numbers(&program), [3, 3, 3]);
+    for model in MODELS {
+        assert!(has(&program, model, "d0/, a=100:0a n1, x=100:x n1"));
+    }
+    // No page remains.
+    assert_eq!(numbers(&[open("a"), truncate(0, 0)]), [2, 2, 2]);
+    // The zeros fill the rest of the page: all of its sectors, or some.
+    let program = [
+        open("a"),
+        append(0, 9_900, b'N'),
+        fsync(0),
+        truncate(0, 7_000),
+    ];
+    assert_eq!(numbers(&program), [9, 9, 9]);
+}
+
+#[test]
+fn writes_to_kept_pages_overtake_a_truncation() {
     let program = [open("a"), truncate(0, 50), write(0, 50, 10, b'M')];
-    assert_eq!(numbers(&program), [5, 4, 4]);
-    assert!(has(&program, Model::Posix, "d0/, a=100:0Ma n1, x=100:x n1"));
+    assert_eq!(numbers(&program), [6, 6, 6]);
+    for model in MODELS {
+        assert!(has(&program, model, "d0/, a=100:0Ma n1, x=100:x n1"));
+    }
+}
+
+#[test]
+fn writes_to_lost_pages_follow_a_truncation_but_for_posix() {
+    let program = [open("a"), truncate(0, 0), write(0, 50, 10, b'M')];
+    assert!(has(&program, Model::Posix, "d0/, a=100:0M n1, x=100:x n1"));
+    for model in [Model::Journaled, Model::Ext4Ordered] {
+        assert!(!has(&program, model, "d0/, a=100:0M n1, x=100:x n1"));
+    }
+}
+
+#[test]
+fn growth_follows_a_truncation_but_for_posix() {
+    let program = [open("a"), truncate(0, 50), append(0, 100, b'M')];
+    assert!(has(&program, Model::Posix, "d0/, a=150:Ma n1, x=100:x n1"));
+    let grown = "d0/, a=150:a n1, x=100:x n1";
+    assert!(MODELS.iter().all(|model| !has(&program, *model, grown)));
+    for model in [Model::Journaled, Model::Ext4Ordered] {
+        assert!(has(&program, model, "d0/, a=100:Ma n1, x=100:x n1"));
+    }
+}
+
+#[test]
+fn synced_write_brings_its_pages_alone() {
+    let synced_write = Op::Write {
+        handle: 0,
+        at: Some(0),
+        bytes: b"M".to_vec(),
+        sync: WriteSync::Full,
+    };
+    // The last 904 bytes are in another page than the synced write.
+    let program = [create("c"), write(0, 100, 4_900, b'N'), synced_write];
+    for model in MODELS {
+        assert!(has(
+            &program,
+            model,
+            "d0/, a=100:a n1, c=5000:0MN n1, x=100:x n1"
+        ));
+        assert!(has(
+            &program,
+            model,
+            "d0/, a=100:a n1, c=4096:0MN n1, x=100:x n1"
+        ));
+        assert!(!has(
+            &program,
+            model,
+            "d0/, a=100:a n1, c=4096:0M n1, x=100:x n1"
+        ));
+    }
+    // With the length 5,000, two sectors are old or new.
+    assert_eq!(numbers(&program), [6, 5, 5]);
+    let program = [&program[..], &[fdatasync(0)]].concat();
+    assert_eq!(numbers(&program), [2, 1, 1]);
 }
 
 #[test]
 fn truncation_cuts_writes_before_it() {
-    // With and without the truncation, the one sector is old or new.
+    // The one sector is old or new, with the truncation. Without it, the sector can have its zeros.
     assert_eq!(
         numbers(&[open("a"), write(0, 0, 100, b'N'), truncate(0, 50)]),
-        [4, 4, 4]
+        [5, 5, 5]
     );
 }
 

@@ -65,16 +65,16 @@ pub(crate) fn step_each_store(is_each: bool) {
 
 /// Whether this is the address of a handler of this module, in this process or in its forks.
 pub(crate) fn is_own_handler(address: u64) -> bool {
-    let own: [Handler; 3] = [on_fault, on_step, on_request];
+    let own: [InfoHandler; 3] = [on_fault, on_step, on_request];
     own.iter()
         .any(|handler| *handler as usize as u64 == address)
 }
 
-type Handler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
+type InfoHandler = extern "C" fn(c_int, *mut libc::siginfo_t, *mut c_void);
 
 /// Sets a handler that runs with all signals blocked, on the alternate stack of its thread. Gives
 /// the previous handler.
-fn set_handler(signal: c_int, handler: Handler) -> io::Result<libc::sigaction> {
+fn set_handler(signal: c_int, handler: InfoHandler) -> io::Result<libc::sigaction> {
     // SAFETY: zeros are a valid `sigaction`. The handler has the type that SA_SIGINFO requires. All
     // pointers are valid during the calls.
     let (result, previous) = unsafe {
@@ -102,7 +102,7 @@ impl Previous {
     }
 
     /// Replaces the present handler, unless it is `handler`.
-    fn replace(&self, signal: c_int, handler: Handler) {
+    fn replace(&self, signal: c_int, handler: InfoHandler) {
         if let Ok(previous) = set_handler(signal, handler)
             && previous.sa_sigaction != handler as libc::sighandler_t
         {
@@ -127,7 +127,7 @@ impl Previous {
         // SAFETY: the program has installed this function, with these flags, for this signal.
         unsafe {
             if self.flags.load(Ordering::SeqCst) & libc::SA_SIGINFO != 0 {
-                std::mem::transmute::<usize, Handler>(handler)(signal, info, context);
+                std::mem::transmute::<usize, InfoHandler>(handler)(signal, info, context);
             } else {
                 std::mem::transmute::<usize, extern "C" fn(c_int)>(handler)(signal);
             }

@@ -284,8 +284,9 @@ impl JournalWriter {
             written = written.min(reached.saturating_sub(offset));
         }
         self.journal.write(file, offset, &bytes[..written]);
-        if let Some(sync) = sync.filter(|_| written > 0) {
-            self.journal.sync(file, kind(sync));
+        if let Some(sync) = sync {
+            self.journal
+                .sync_range(file, kind(sync), offset..offset + written);
         }
         self.note_mode(file, found);
     }

@@ -15,13 +15,13 @@ pub(super) struct DecodedCall {
     pub(super) details: CallDetails,
     pub(super) transfer: Option<Transfer>,
     /// The number of bytes that the call transfers if nothing shortens it. 0 if it cannot be split,
-    /// or if `decode` did not look.
+    /// or if `new` did not look.
     pub(super) divisible: u64,
 }
 
 impl DecodedCall {
-    /// Adds the arguments of a waiting call. If `finds_divisible`, finds out whether the call can be
-    /// split.
+    /// Adds the arguments of a waiting call. If `finds_divisible`, finds out whether the call can
+    /// be split.
     ///
     /// # Errors
     ///

@@ -20,8 +20,8 @@ pub(super) enum InterceptedCall {
 }
 
 impl InterceptedCall {
-    /// Decodes a call, as `mapped` answers it. A call that the kernel refuses anyway concerns no file. If
-    /// `finds_divisible`, finds out whether a call on a file can be split.
+    /// Decodes a call, as `mapped` answers it. A call that the kernel refuses anyway concerns no
+    /// file. If `finds_divisible`, finds out whether a call on a file can be split.
     ///
     /// # Errors
     ///

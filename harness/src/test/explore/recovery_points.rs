@@ -85,7 +85,6 @@ impl<'a> RecoveryPoints<'a> {
         broken: &mut BrokenPoints<'_>,
     ) -> Result<(), ExploreError> {
         let Trace { baseline, journal } = self.trace;
-        let volatile = &baseline.volatile;
         let calls = baseline.calls();
         let mut deaths: Vec<usize> = (0..calls.len())
             .filter(|index| is_crash_point(&calls[*index]))
@@ -106,7 +105,7 @@ impl<'a> RecoveryPoints<'a> {
                     Some(written) => replay.torn(written),
                     None => replay.snapshot(),
                 };
-                let content = volatile.apply(made, content);
+                let content = baseline.volatile.apply(made, content);
                 let first = FirstCrash {
                     content: &content,
                     crash: Crash {
@@ -244,10 +243,7 @@ impl<'a> RecoveryPoints<'a> {
         } = self;
         let mut tries = TRIES;
         loop {
-            let crash = Crash {
-                during_recovery: false,
-                ..first.crash
-            };
+            let crash = first.checked();
             let run = explorer.recover(first.content, *invariant, crash, &Intervention::None)?;
             let end = run.operation_end();
             let recovery = Baseline::new(run);
@@ -389,10 +385,7 @@ impl<'a> RecoveryPoints<'a> {
     }
 
     fn locate(&self, first: &FirstCrash<'_>, recovery: &Baseline, index: usize) -> OperationCall {
-        let crash = Crash {
-            during_recovery: false,
-            ..first.crash
-        };
+        let crash = first.checked();
         let content = first.content;
         let run = Explorer::intervene_in(recovery, index, content, |point| {
             let intervention = Intervention::Locate(point);

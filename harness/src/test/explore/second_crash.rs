@@ -39,6 +39,16 @@ pub(super) struct Broken {
     pub(super) content: Snapshot,
 }
 
+impl FirstCrash<'_> {
+    /// Gives the crash as the invariant sees it while it recovers.
+    pub(super) fn checked(&self) -> Crash {
+        Crash {
+            during_recovery: false,
+            ..self.crash
+        }
+    }
+}
+
 impl Candidate {
     /// Makes the candidate for a loss of power after `made` calls of the recovery.
     pub(super) fn of_power_loss(content: Snapshot, made: usize, lost: &[usize]) -> Self {

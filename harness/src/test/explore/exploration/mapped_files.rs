@@ -13,6 +13,8 @@ impl Exploration<'_> {
     /// process, they have the content of the last call before. After a loss of power, they have any
     /// content: that of before, zeros, or random bytes that the test's seed determines. They can
     /// also be missing. [`Explored::all_states`] does not count these contents.
+    ///
+    /// [`Explored::all_states`]: crate::explore::Explored::all_states
     pub fn volatile(mut self, pattern: impl Into<String>) -> Self {
         self.volatile.add(pattern.into());
         self
