@@ -16,7 +16,7 @@ pub(super) enum InterceptedCall {
     /// A call on a file. None if it does not concern the operation's directory.
     File(Option<Box<DecodedCall>>),
     /// A call on a shared mapping, which is not one of the operation's calls.
-    Mapping(MappingAnswer, Tracee),
+    Mapping(Box<MappingAnswer>, Tracee),
 }
 
 impl InterceptedCall {
@@ -41,7 +41,7 @@ impl InterceptedCall {
                         .map(|decoded| Self::File(Some(Box::new(decoded))))
                 }
                 Ok(MappingAnswer::Unconcerned | MappingAnswer::Proceed) => Ok(Self::File(None)),
-                Ok(answer) => Ok(Self::Mapping(answer, tracee)),
+                Ok(answer) => Ok(Self::Mapping(Box::new(answer), tracee)),
                 Err(error) => Err(error),
             },
             Err(error) => Err(error),

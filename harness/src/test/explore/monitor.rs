@@ -271,7 +271,7 @@ impl<'a> Monitor<'a> {
                 let context = self.context(waiting, &tracee, process);
                 self.storing.note(waiting.thread, &context, process);
                 self.take_stores()?;
-                return self.answer_mapping(waiting, answer);
+                return self.answer_mapping(waiting, &answer);
             }
             Ok(InterceptedCall::File(decoded)) => decoded,
         };

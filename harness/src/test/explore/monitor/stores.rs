@@ -31,12 +31,12 @@ impl Monitor<'_> {
     pub(super) fn answer_mapping(
         &self,
         waiting: &WaitingCall,
-        answer: MappingAnswer,
+        answer: &MappingAnswer,
     ) -> io::Result<Continuation> {
         let Some(listener) = &self.child.listener else {
             return Ok(Continuation::GoesOn);
         };
-        match answer {
+        match *answer {
             MappingAnswer::Pretend => listener.pretend(waiting, 0)?,
             MappingAnswer::Fail(errno) => listener.fail(waiting, errno)?,
             MappingAnswer::Request(signals, request) => {
