@@ -2,6 +2,7 @@
 
 mod concurrent;
 mod followed;
+mod identities;
 mod refused;
 mod volatile;
 

@@ -29,6 +29,19 @@ fn stores_through_a_mapping_are_explored() {
 
 #[cfg(target_arch = "x86_64")]
 #[test]
+fn stores_are_followed_by_the_identity_of_the_file() {
+    for test in [
+        "mapped_file_that_is_renamed",
+        "mapped_file_without_a_name",
+        "process_that_dies_beside_a_mapping",
+        "recovery_through_a_mapping",
+    ] {
+        passed(&format!("mappings::identities::{test}"));
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
 fn mapping_that_cannot_be_followed_is_refused_by_name() {
     for test in [
         "mapping_at_a_fixed_address",
