@@ -24,6 +24,10 @@ pub(crate) mod exit_handler;
 #[cfg(target_os = "linux")]
 pub(crate) mod fork;
 #[cfg(target_os = "linux")]
+pub(crate) mod mapped_pages;
+#[cfg(target_os = "linux")]
+pub(crate) mod memory_map;
+#[cfg(target_os = "linux")]
 pub(crate) mod namespaces;
 #[cfg(target_os = "linux")]
 pub(crate) mod proc_text;

@@ -15,7 +15,7 @@ pub(crate) mod errno;
 #[cfg(target_os = "linux")]
 pub(crate) mod file_call;
 #[cfg(target_os = "linux")]
-mod file_paths;
+pub(crate) mod file_paths;
 #[cfg(target_os = "linux")]
 pub(crate) mod file_status;
 #[cfg(target_os = "linux")]

@@ -84,10 +84,12 @@ impl ContentChoices {
                     call,
                     offset,
                     bytes,
+                    is_store,
                 } => {
                     let range = *offset..*offset + bytes.len();
                     let is_hidden = kept_pages < usize::MAX;
-                    if !is_hidden {
+                    // A store through a mapping never makes a file longer.
+                    if !is_hidden && !*is_store {
                         ends.push(range.end);
                     }
                     live_length = live_length.max(range.end);
@@ -116,8 +118,9 @@ impl ContentChoices {
                     }
                     live_length = *length;
                 }
-                FileEvent::Sync(range) => {
-                    base = base.max(range.end.min(live_length));
+                FileEvent::Sync(pages) => {
+                    let end = pages.last().map_or(0, |page| (page + 1) * PAGE);
+                    base = base.max(end.min(live_length));
                     ends.retain(|end| *end > base);
                 }
             }
@@ -153,8 +156,9 @@ impl ContentChoices {
                         }
                     }
                 }
-                FileEvent::Sync(range) => {
-                    for sector in sectors(range.clone()) {
+                FileEvent::Sync(pages) => {
+                    let ranges = pages.iter().map(|page| page * PAGE..(page + 1) * PAGE);
+                    for sector in ranges.flat_map(sectors) {
                         touched.entry(sector).or_default().push((index, writes));
                     }
                 }

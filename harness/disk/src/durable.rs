@@ -23,8 +23,8 @@ pub(crate) struct Durable<'a> {
     /// The changes that the disk can have besides a prefix: those up to one of these.
     pub(crate) optional: Vec<Optional>,
     files: BTreeMap<NodeId, DurableBytes>,
-    /// The whole pages that each sync of a range made durable, by the index of the sync in the log.
-    pub(crate) ranges: BTreeMap<usize, Range<usize>>,
+    /// The pages that each sync of a range has written, by the index of the sync in the log.
+    pub(crate) synced_pages: BTreeMap<usize, BTreeSet<usize>>,
     /// The writes, changes of size and syncs of ranges of each file, as ascending indices in the
     /// journal's log.
     changes: BTreeMap<NodeId, Vec<usize>>,
@@ -40,7 +40,7 @@ impl<'a> Durable<'a> {
                 committed: 0,
                 optional: Vec::new(),
                 files: BTreeMap::new(),
-                ranges: BTreeMap::new(),
+                synced_pages: BTreeMap::new(),
                 changes: BTreeMap::new(),
             },
             journal,
@@ -65,6 +65,7 @@ impl<'a> Durable<'a> {
                     offset,
                     bytes,
                     grows,
+                    ..
                 } => {
                     walk.change(*file, index, true, *grows);
                     walk.durable.changes.entry(*file).or_default().push(index);
@@ -79,7 +80,7 @@ impl<'a> Durable<'a> {
                     Some(_) => walk.sync_file(*node, *kind, range.as_ref(), index),
                     None => walk.sync_directory(*node),
                 },
-                Event::FailedSync { node } => walk.fail_sync(*node),
+                Event::FailedSync { node, range } => walk.fail_sync(*node, range.as_ref()),
                 Event::SyncAll => walk.sync_all(index),
             }
             walk.live.apply(&logged.event);
@@ -216,18 +217,12 @@ impl Walk<'_> {
             return;
         }
         let is_full = kind == SyncKind::Full || is_new && self.power_loss != PowerLoss::Posix;
-        match range {
-            None => changes.dirty.clear(),
-            Some(range) => {
-                let pages = range.start / PAGE..range.end.div_ceil(PAGE);
-                changes.dirty.retain(|page| !pages.contains(page));
-                // Without other pages, the sync of a range is one of the whole file.
-                if !changes.dirty.is_empty() || !changes.lost.is_empty() {
-                    let pages = pages.start * PAGE..pages.end * PAGE;
-                    self.durable.ranges.insert(index, pages);
-                    self.durable.changes.entry(file).or_default().push(index);
-                }
-            }
+        let written = take_pages(&mut changes.dirty, range);
+        // Without other pages, the sync of a range is one of the whole file.
+        let is_whole = range.is_none() || changes.dirty.is_empty() && changes.lost.is_empty();
+        if !is_whole {
+            self.durable.synced_pages.insert(index, written);
+            self.durable.changes.entry(file).or_default().push(index);
         }
         changes.data = !changes.dirty.is_empty();
         changes.any &= !is_full || changes.data;
@@ -235,7 +230,7 @@ impl Walk<'_> {
             SyncKind::Full => changes.sync,
             SyncKind::Data => changes.data_sync,
         };
-        if !self.durable.ranges.contains_key(&index) {
+        if is_whole {
             self.keep_bytes(file, index);
         }
         self.commit_until(last_change);
@@ -257,12 +252,15 @@ impl Walk<'_> {
         }
     }
 
-    fn fail_sync(&mut self, node: NodeId) {
+    fn fail_sync(&mut self, node: NodeId, range: Option<&Range<usize>>) {
         match self.live.file(node) {
             Some(_) => {
                 let changes = self.nodes.entry(node).or_default();
-                changes.lost.append(&mut changes.dirty);
-                (changes.data, changes.any) = (false, false);
+                changes
+                    .lost
+                    .append(&mut take_pages(&mut changes.dirty, range));
+                changes.data = !changes.dirty.is_empty();
+                changes.any = changes.data;
             }
             None => self.is_aborted = true,
         }
@@ -321,7 +319,8 @@ impl Walk<'_> {
         changes.dirty.clear();
         let log = &self.journal.log[..index];
         let before = self.durable.bytes(self.journal, file);
-        let synced = before.synced(log, file, &self.live, &changes.lost);
+        let synced_pages = &self.durable.synced_pages;
+        let synced = before.synced(log, file, &self.live, &changes.lost, synced_pages);
         self.durable.files.insert(file, synced);
     }
 
@@ -352,4 +351,16 @@ impl Walk<'_> {
         self.durable.parts.retain(|(unit, _)| *unit < committed);
         self.names.close(&mut self.durable.parts);
     }
+}
+
+/// Removes the pages that contain these bytes. Without a range, removes all.
+fn take_pages(dirty: &mut BTreeSet<usize>, range: Option<&Range<usize>>) -> BTreeSet<usize> {
+    let all = std::mem::take(dirty);
+    let Some(range) = range else {
+        return all;
+    };
+    let pages = range.start / PAGE..range.end.div_ceil(PAGE);
+    let (taken, left) = all.into_iter().partition(|page| pages.contains(page));
+    *dirty = left;
+    taken
 }

@@ -36,22 +36,28 @@ impl DurableBytes {
     }
 
     /// Returns the bytes after a successful sync at the end of `log`. `lost` has the pages that
-    /// failed syncs have lost, and that no later write has touched.
+    /// failed syncs have lost, and that no later write has touched. `synced_pages` has the pages
+    /// that syncs of a range have written, by the index of the sync in the log.
     pub(crate) fn synced(
         &self,
         log: &[Logged],
         file: NodeId,
         live: &FileSystem,
         lost: &BTreeSet<usize>,
+        synced_pages: &BTreeMap<usize, BTreeSet<usize>>,
     ) -> Self {
+        let contents = |number: &usize| {
+            let is_written = |index| {
+                let pages: Option<&BTreeSet<usize>> = synced_pages.get(&index);
+                pages.is_some_and(|pages| pages.contains(number))
+            };
+            (*number, self.page_contents(log, file, *number, is_written))
+        };
         let current = live
             .file(file)
             .map_or_else(SparseBytes::default, |found| found.bytes.clone());
         let mut synced = Self {
-            lost: lost
-                .iter()
-                .map(|number| (*number, self.page_contents(log, file, *number)))
-                .collect(),
+            lost: lost.iter().map(contents).collect(),
             since: log.len(),
             bytes: current,
         };
@@ -64,11 +70,18 @@ impl DurableBytes {
     }
 
     /// Lists the possible contents of a page, by replaying the events since the last sync.
-    fn page_contents(&self, log: &[Logged], file: NodeId, number: usize) -> Vec<Vec<u8>> {
+    /// `is_written` tells whether the sync at an index in the log has written the page.
+    fn page_contents(
+        &self,
+        log: &[Logged],
+        file: NodeId,
+        number: usize,
+        is_written: impl Fn(usize) -> bool,
+    ) -> Vec<Vec<u8>> {
         let range = number * PAGE..(number + 1) * PAGE;
         let mut contents = self.contents_at_sync(&range);
         let mut page = contents.last().cloned().unwrap_or_default();
-        for logged in &log[self.since..] {
+        for (index, logged) in log.iter().enumerate().skip(self.since) {
             match &logged.event {
                 Event::Write {
                     file: written,
@@ -85,6 +98,9 @@ impl DurableBytes {
                             .copy_from_slice(&bytes[from - offset..to - offset]);
                         contents.push(page.clone());
                     }
+                }
+                Event::Sync { node, .. } if *node == file && is_written(index) => {
+                    contents = vec![page.clone()];
                 }
                 Event::Metadata(parts) => {
                     for length in parts.iter().filter_map(|part| part.size_of(file)) {

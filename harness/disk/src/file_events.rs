@@ -4,6 +4,7 @@ use crate::durable::Durable;
 use crate::file_system::NodeId;
 use crate::journal::{Event, Journal};
 use crate::metadata::Included;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// An unsynced event of a file.
@@ -13,6 +14,8 @@ pub(crate) enum FileEvent<'a> {
         call: usize,
         offset: usize,
         bytes: &'a [u8],
+        /// Whether the write is a store through a mapping.
+        is_store: bool,
     },
     Size {
         length: usize,
@@ -23,14 +26,14 @@ pub(crate) enum FileEvent<'a> {
         /// new length is included.
         zeros: Range<usize>,
     },
-    /// A sync of these bytes alone.
-    Sync(Range<usize>),
+    /// A sync that wrote these pages alone.
+    Sync(&'a BTreeSet<usize>),
 }
 
 /// Lists the events of a file since its last sync.
 pub(crate) fn since<'a>(
     journal: &'a Journal,
-    durable: &Durable<'_>,
+    durable: &'a Durable<'_>,
     file: NodeId,
     since: usize,
     included: &Included,
@@ -39,11 +42,17 @@ pub(crate) fn since<'a>(
     for index in durable.changes_since(file, since) {
         let logged = &journal.log[index];
         match &logged.event {
-            Event::Write { offset, bytes, .. } => {
+            Event::Write {
+                offset,
+                bytes,
+                is_store,
+                ..
+            } => {
                 events.push(FileEvent::Write {
                     call: logged.call,
                     offset: *offset,
                     bytes,
+                    is_store: *is_store,
                 });
             }
             Event::Metadata(parts) => {
@@ -59,8 +68,8 @@ pub(crate) fn since<'a>(
                 }
             }
             Event::Sync { .. } => {
-                let range = durable.ranges.get(&index).cloned();
-                events.extend(range.map(FileEvent::Sync));
+                let pages = durable.synced_pages.get(&index);
+                events.extend(pages.map(FileEvent::Sync));
             }
             Event::FailedSync { .. } | Event::SyncAll => {}
         }

@@ -38,6 +38,8 @@ pub(crate) enum Event {
         bytes: Arc<[u8]>,
         /// Whether the write makes the file longer.
         grows: bool,
+        /// Whether the write is a store through a mapping, which has no end.
+        is_store: bool,
     },
     Sync {
         node: NodeId,
@@ -47,6 +49,8 @@ pub(crate) enum Event {
     },
     FailedSync {
         node: NodeId,
+        /// The bytes whose sync fails, if not all.
+        range: Option<Range<usize>>,
     },
     SyncAll,
 }
@@ -221,6 +225,7 @@ impl Journal {
             file,
             offset,
             grows: offset + bytes.len() > length,
+            is_store: false,
             bytes: bytes.into(),
         });
     }
@@ -306,7 +311,8 @@ impl Journal {
         });
     }
 
-    /// Syncs the pages of a file with these bytes, as a write with `O_SYNC` or `O_DSYNC` does.
+    /// Syncs the pages of a file with these bytes, as `msync` does, or a write with `O_SYNC` or
+    /// `O_DSYNC`.
     ///
     /// Brings no other bytes of the file. Metadata is as after [`sync`](Self::sync). An empty range
     /// syncs nothing.
@@ -322,7 +328,7 @@ impl Journal {
 
     /// Fails to sync a file or directory.
     pub fn fail_sync(&mut self, node: NodeId) {
-        self.log(Event::FailedSync { node });
+        self.log(Event::FailedSync { node, range: None });
     }
 
     /// Fails to sync the whole file system.
@@ -350,7 +356,7 @@ impl Journal {
         self.log(Event::Metadata(parts));
     }
 
-    fn log(&mut self, event: Event) {
+    pub(crate) fn log(&mut self, event: Event) {
         self.live.apply(&event);
         self.log.push(Logged {
             call: self.calls,

@@ -11,6 +11,7 @@ mod journal;
 mod lengths;
 mod links;
 mod log_tree;
+mod mapped_stores;
 mod metadata;
 mod names;
 mod power_loss;

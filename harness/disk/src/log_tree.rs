@@ -82,7 +82,7 @@ pub(crate) fn optional(
             Event::Sync { node, .. } => tree.sync(*node),
             Event::SyncAll => tree.commit(),
             // Then the file system accepts no changes.
-            Event::FailedSync { node } if tree.live.file(*node).is_none() => break,
+            Event::FailedSync { node, .. } if tree.live.file(*node).is_none() => break,
             // Names do not depend on bytes.
             Event::Write { .. } | Event::FailedSync { .. } => {}
         }

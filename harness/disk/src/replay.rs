@@ -87,7 +87,12 @@ impl Replay<'_> {
     fn next_write(&self) -> Option<(usize, &[u8])> {
         let next = self.log.first().filter(|next| next.call == self.call)?;
         match &next.event {
-            Event::Write { offset, bytes, .. } => Some((*offset, bytes)),
+            Event::Write {
+                offset,
+                bytes,
+                is_store: false,
+                ..
+            } => Some((*offset, bytes)),
             _ => None,
         }
     }

@@ -132,6 +132,7 @@ mod tests {
             call: 0,
             offset: 0,
             bytes: byte,
+            is_store: false,
         };
         let events = [write(b"a"), write(b"b"), write(b"a"), write(b"c")];
         let numbered = events.iter().zip(1..);

@@ -68,6 +68,28 @@ impl Snapshot {
     pub fn modified(&self, number: usize) -> Option<SystemTime> {
         self.modified.get(&number).copied()
     }
+
+    /// Returns this content with other bytes of the file at this path. Without a file at the path,
+    /// returns the same content.
+    #[must_use]
+    pub fn with_bytes(mut self, path: &Path, bytes: SparseBytes) -> Self {
+        if let Some(Entry::File(number)) = self.entries.get(path) {
+            self.files[*number].bytes = bytes;
+        }
+        self
+    }
+
+    /// Returns this content without the entry at this path, which is no directory.
+    #[must_use]
+    pub fn without(mut self, path: &Path) -> Self {
+        self.entries.remove(path);
+        SnapshotBuilder {
+            entries: self.entries,
+            files: self.files,
+            modified: self.modified,
+        }
+        .build()
+    }
 }
 
 /// Builds a snapshot from entries in any order.

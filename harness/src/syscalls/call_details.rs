@@ -1,5 +1,6 @@
 //! The arguments that tell a call from other calls on the same files.
 
+use crate::os::mapped_pages::PAGE;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::file_call::Effect;
@@ -30,6 +31,9 @@ impl CallDetails {
         transfer: Option<&Transfer>,
         tracee: &Tracee,
     ) -> io::Result<Self> {
+        if let Effect::Store { .. } | Effect::SyncRange { .. } = effect {
+            return Ok(Self::of_mapped(effect));
+        }
         let offset = match (effect, transfer) {
             (Effect::Write { offset, .. }, _) => *offset,
             (_, Some(transfer)) => transfer.read_offset(tracee)?,
@@ -50,6 +54,23 @@ impl CallDetails {
             length,
             flags,
         })
+    }
+
+    /// Gives the details of a store through a mapping, or of a sync of mapped bytes.
+    // The bytes that a store changes depend on those before. So the page alone is compared.
+    pub(crate) fn of_mapped(effect: &Effect) -> Self {
+        match effect {
+            Effect::Store { offset, .. } => Self {
+                offset: Some(offset - offset % PAGE),
+                ..Self::default()
+            },
+            Effect::SyncRange { offset, length, .. } => Self {
+                offset: Some(*offset),
+                length: Some(*length),
+                ..Self::default()
+            },
+            _ => Self::default(),
+        }
     }
 }
 

@@ -48,6 +48,12 @@ impl<'a> Decoder<'a> {
         Ok(effect.map(|decoded| FileCall::new(name, decoded.effect, decoded.descriptor)))
     }
 
+    /// Gives the path of an open file, relative to the directory, or that of its last name if it
+    /// has none any more. Gives none for files outside of the directory.
+    pub(crate) fn path_of(&self, tracee: &Tracee, descriptor: i32) -> io::Result<Option<PathBuf>> {
+        self.paths.of_descriptor(tracee, descriptor)
+    }
+
     fn effect(&self, call: &WaitingCall, tracee: &Tracee) -> io::Result<Option<Decoded>> {
         let a = &call.arguments;
         if is_announcement(call.number, a) {
@@ -203,7 +209,6 @@ impl<'a> Decoder<'a> {
             libc::SYS_fsetxattr | libc::SYS_fremovexattr => {
                 self.of(tracee, a[0], extended_attributes)?
             }
-            libc::SYS_mmap => self.map(tracee, a[2], a[4])?,
             libc::SYS_read
             | libc::SYS_pread64
             | libc::SYS_readv
@@ -286,28 +291,6 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Decodes a shared mapping. A program can change the mapped file without further system calls.
-    fn map(&self, tracee: &Tracee, protection: u64, file: u64) -> io::Result<Option<Decoded>> {
-        if descriptor(file) < 0 {
-            return Ok(None);
-        }
-        let decoded = self.unknown(
-            tracee,
-            file,
-            "a shared mapping that can be written to, which changes the file without any call",
-        )?;
-        // If the file is open for writing, the program can make a read-only mapping writable later.
-        let writable = || -> io::Result<bool> {
-            let open = tracee.descriptor(descriptor(file))?;
-            let is_read_only = open.flags & libc::O_ACCMODE == libc::O_RDONLY;
-            Ok(flags(protection) & libc::PROT_WRITE != 0 || !is_read_only)
-        };
-        Ok(match decoded {
-            Some(decoded) if writable()? => Some(decoded),
-            _ => None,
-        })
-    }
-
     fn unknown(
         &self,
         tracee: &Tracee,
@@ -373,7 +356,7 @@ impl From<Effect> for Decoded {
 }
 
 /// Gives the name of the system call with this number.
-fn name(number: i64) -> &'static str {
+pub(crate) fn name(number: i64) -> &'static str {
     let known = usize::try_from(number)
         .ok()
         .and_then(::syscalls::Sysno::new);

@@ -70,6 +70,12 @@ pub(crate) enum Effect {
         /// The sync that is a part of the call.
         sync: Option<Sync>,
     },
+    /// Changes bytes through a shared mapping, without a system call.
+    Store {
+        path: PathBuf,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
     Truncate {
         path: PathBuf,
         length: u64,
@@ -110,6 +116,12 @@ pub(crate) enum Effect {
     Sync {
         path: PathBuf,
         sync: Sync,
+    },
+    /// Writes some bytes of a file to the disk, with the metadata of [`Sync::Data`].
+    SyncRange {
+        path: PathBuf,
+        offset: u64,
+        length: u64,
     },
     /// Writes the whole file system to the disk.
     SyncAll,
@@ -173,6 +185,7 @@ impl Effect {
             Self::Open { path, .. }
             | Self::OpenUnnamed { path }
             | Self::Write { path, .. }
+            | Self::Store { path, .. }
             | Self::Truncate { path, .. }
             | Self::Extend { path, .. }
             | Self::Unlink { path }
@@ -180,6 +193,7 @@ impl Effect {
             | Self::MakeDirectory { path, .. }
             | Self::Symlink { path, .. }
             | Self::Sync { path, .. }
+            | Self::SyncRange { path, .. }
             | Self::Read { path }
             | Self::ChangeMode { path, .. }
             | Self::ChangeAttributes { path }
@@ -220,7 +234,10 @@ impl Effect {
 
     /// Whether the call writes cached changes to the disk.
     pub(crate) fn is_sync(&self) -> bool {
-        matches!(self, Self::Sync { .. } | Self::SyncAll)
+        matches!(
+            self,
+            Self::Sync { .. } | Self::SyncRange { .. } | Self::SyncAll
+        )
     }
 
     /// Whether the call may allocate space on the disk.
@@ -236,6 +253,7 @@ impl Effect {
             | Self::Link { .. }
             | Self::Symlink { .. }
             | Self::Sync { .. }
+            | Self::SyncRange { .. }
             | Self::SyncAll => true,
             _ => false,
         }
@@ -263,6 +281,12 @@ impl FileCall {
                 Some(offset) => format!("{name} of {written} bytes at {offset} of {path}"),
                 None => format!("{name} of {written} bytes at the end of {path}"),
             },
+            Effect::Store { offset, bytes, .. } => {
+                format!("{name} of {} bytes at {offset} of {path}", bytes.len())
+            }
+            Effect::SyncRange { offset, length, .. } => {
+                format!("{name} of {length} bytes at {offset} of {path}")
+            }
             Effect::Truncate { length, .. } => format!("{name} of {path} to {length} bytes"),
             Effect::Open {
                 creates, truncates, ..

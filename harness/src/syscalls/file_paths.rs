@@ -3,8 +3,9 @@
 use crate::os::seccomp::tracee::{Tracee, without_deleted_mark};
 use crate::syscalls::file_call::split;
 use crate::syscalls::file_status::{FileStatus, Identity};
-use std::fs;
+use std::fs::{self, File, Metadata};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::path::{Component, Path, PathBuf};
 
 /// The maximum number of symlinks that the kernel follows (path_resolution(7)).
@@ -60,15 +61,31 @@ impl<'a> FilePaths<'a> {
         tracee: &Tracee,
         descriptor: i32,
     ) -> io::Result<Option<PathBuf>> {
-        let path = tracee.link(descriptor)?;
+        self.of_link(&tracee.link(descriptor)?, || {
+            fs::metadata(tracee.proc(descriptor))
+        })
+    }
+
+    /// Does the same as [`of_descriptor`](Self::of_descriptor) for an open file of this process.
+    pub(crate) fn of_file(&self, file: &File) -> io::Result<Option<PathBuf>> {
+        let link = fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        self.of_link(&link, || file.metadata())
+    }
+
+    /// `path` is the path of an open file, as `/proc` shows it.
+    fn of_link(
+        &self,
+        path: &Path,
+        metadata: impl FnOnce() -> io::Result<Metadata>,
+    ) -> io::Result<Option<PathBuf>> {
         let Ok(relative) = path.strip_prefix(self.directory) else {
             return Ok(None);
         };
         let Some(named) = without_deleted_mark(relative) else {
             return Ok(Some(relative.to_owned()));
         };
-        let identity = Identity::of(&fs::metadata(tracee.proc(descriptor))?);
-        if FileStatus::at(&path).is_some_and(|found| found.identity == identity) {
+        let identity = Identity::of(&metadata()?);
+        if FileStatus::at(path).is_some_and(|found| found.identity == identity) {
             return Ok(Some(relative.to_owned()));
         }
         let number = format!("#{}", identity.inode());

@@ -8,16 +8,10 @@ pub(crate) fn file_calls(reads: bool) -> Vec<SyscallPattern> {
     let creating =
         (libc::O_CREAT | libc::O_TRUNC | (libc::O_TMPFILE & !libc::O_DIRECTORY)).unsigned_abs();
     let opening = |argument| (!reads).then_some((argument, creating));
-    let mut patterns = vec![
-        SyscallPattern {
-            number: libc::SYS_openat,
-            argument_bits: opening(2),
-        },
-        SyscallPattern {
-            number: libc::SYS_mmap,
-            argument_bits: Some((3, libc::MAP_SHARED.unsigned_abs())),
-        },
-    ];
+    let mut patterns = vec![SyscallPattern {
+        number: libc::SYS_openat,
+        argument_bits: opening(2),
+    }];
     #[cfg(target_arch = "x86_64")]
     patterns.push(SyscallPattern {
         number: libc::SYS_open,
@@ -115,4 +109,33 @@ pub(crate) fn process_calls() -> Vec<SyscallPattern> {
         argument_bits: None,
     };
     numbers.into_iter().map(pattern).collect()
+}
+
+/// Gives the system calls by which a program can make, change, sync or write to a shared mapping,
+/// beside those that `file_calls` gives.
+pub(crate) fn mapping_calls() -> Vec<SyscallPattern> {
+    let makes_writable = Some((2, libc::PROT_WRITE.unsigned_abs()));
+    // The numbers of SIGSEGV, SIGTRAP and the signal of requests have these bits, as those of many
+    // other signals have.
+    let handled = Some((0, (libc::SIGSEGV & 8 | libc::SIGTRAP & 4).unsigned_abs()));
+    let vectors = [
+        libc::SYS_readv,
+        libc::SYS_preadv,
+        libc::SYS_preadv2,
+        libc::SYS_recvmsg,
+    ];
+    [
+        (libc::SYS_mmap, Some((3, libc::MAP_SHARED.unsigned_abs()))),
+        (libc::SYS_mprotect, makes_writable),
+        (libc::SYS_pkey_mprotect, makes_writable),
+        (libc::SYS_msync, None),
+        (libc::SYS_rt_sigaction, handled),
+    ]
+    .into_iter()
+    .chain(vectors.map(|number| (number, None)))
+    .map(|(number, argument_bits)| SyscallPattern {
+        number,
+        argument_bits,
+    })
+    .collect()
 }

@@ -68,8 +68,6 @@
 //!   or after `prctl(PR_SET_DUMPABLE, 0)`. Their calls cannot be read, so the test is skipped.
 //! - An exploration returns an error if the operation leaves a socket, a FIFO or a device. It also
 //!   returns an error if the operation makes a file longer than 1 GiB.
-//! - An exploration returns an error if the operation makes a shared mapping of a file that is open
-//!   for writing. A program can change such a file without system calls.
 //! - Files are known by identity, so an open file is followed while its names change. A file
 //!   without a name (`O_TMPFILE`) gets its first name like any other change.
 //! - A call that the kernel refuses changes nothing, since the files after a call show whether it
@@ -78,6 +76,15 @@
 //!   the flags of `FS_IOC_SETFLAGS`. It also returns an error if a file gets a name outside of the
 //!   directory.
 //! - States have the times of modification that the operation sets. They have no other times.
+//! - Stores through a shared mapping are calls named `store`: the changes of one page until the
+//!   next call, or until a store to another page. A process can die between two of them. Following
+//!   stores needs x86-64 and Linux 5.19. Only one process of the operation can have writable
+//!   mappings at a time.
+//! - An exploration returns an error that names the call if it cannot follow a mapping. So writable
+//!   mappings cannot be at a fixed address, in a program that `exec` started, or in a thread that
+//!   blocks `SIGSEGV`. They cannot move, lose bytes by `MADV_REMOVE`, become writable later, or
+//!   contain a robust mutex. Calls such as `read` cannot write into them. [`Exploration::volatile`]
+//!   lifts these limits for files that the program rebuilds.
 //! - The operation cannot use io_uring: the setup of a ring fails with `ENOSYS`, as on a kernel
 //!   without io_uring. If the code under test has a fallback, the exploration covers the fallback.
 //! - Sync calls, such as `fsync`, return success without being executed. This makes explorations
@@ -123,6 +130,7 @@ mod intercepted_call;
 #[cfg(target_os = "linux")]
 mod intervention;
 pub(crate) mod kept_state;
+mod mapped_files;
 #[cfg(target_os = "linux")]
 mod monitor;
 #[cfg(target_os = "linux")]
@@ -161,7 +169,10 @@ mod sparse_file;
 #[cfg(target_os = "linux")]
 mod state_directory;
 #[cfg(target_os = "linux")]
+mod storing_threads;
+#[cfg(target_os = "linux")]
 mod trace;
+mod volatile_files;
 
 pub use self::broken_invariant::BrokenInvariant;
 pub use self::call_failure::CallFailure;

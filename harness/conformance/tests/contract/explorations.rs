@@ -3,6 +3,7 @@
 mod call_identity;
 mod evidence;
 mod extent;
+mod mappings;
 mod preparations;
 mod processes;
 mod short_transfers;
@@ -261,10 +262,6 @@ fn cause_of_a_failed_call_can_last() {
 
 #[test]
 fn operation_that_cannot_be_explored_fails() {
-    failed(
-        "refused::through_a_mapping",
-        &["not explorable: a shared mapping", "mmap of current"],
-    );
     failed(
         "refused::it_fails_anyway",
         &["without an injected failure, the operation returned: no such luck"],

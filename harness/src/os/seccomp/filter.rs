@@ -3,6 +3,7 @@
 
 use libc::{sock_filter, sock_fprog};
 use std::io;
+use std::ops::Range;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 
 /// The number of this program's architecture in `seccomp_data` (`linux/audit.h`). `None` on
@@ -25,6 +26,9 @@ const ARCHITECTURE_OFFSET: u32 = 4;
 /// first on x86-64 and on 64-bit ARM.
 const FIRST_ARGUMENT_OFFSET: u32 = 16;
 
+/// The number of arguments of a system call.
+const ARGUMENTS: u32 = 6;
+
 /// The lowest system call number of x86-64's x32 mode.
 const X32: u32 = 0x4000_0000;
 
@@ -39,7 +43,7 @@ pub(crate) struct SyscallPattern {
 
 /// Installs a filter for this thread, and for all threads and processes that this thread starts
 /// later. A call that matches one of `patterns` waits until the holder of the returned listener
-/// answers.
+/// answers. So does a call with an argument in `window`, whose bounds are multiples of 4 GiB.
 ///
 /// Calls in another architecture's mode fail with `ENOSYS`. The setup of an io_uring also fails
 /// with `ENOSYS`, because an io_uring writes without system calls. The process can no longer gain
@@ -49,8 +53,11 @@ pub(crate) struct SyscallPattern {
 ///
 /// [`io::ErrorKind::Unsupported`] when this kernel or machine does not support such a filter.
 /// Another error when the installation fails for another reason.
-pub(crate) fn install(patterns: &[SyscallPattern]) -> io::Result<OwnedFd> {
-    let mut program = program(patterns)?;
+pub(crate) fn install(
+    patterns: &[SyscallPattern],
+    window: Option<&Range<u64>>,
+) -> io::Result<OwnedFd> {
+    let mut program = program(patterns, window)?;
     let length = u16::try_from(program.len()).map_err(io::Error::other)?;
     let program = sock_fprog {
         len: length,
@@ -95,7 +102,10 @@ fn unsupported(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, reason)
 }
 
-fn program(patterns: &[SyscallPattern]) -> io::Result<Vec<sock_filter>> {
+fn program(
+    patterns: &[SyscallPattern],
+    window: Option<&Range<u64>>,
+) -> io::Result<Vec<sock_filter>> {
     let architecture = ARCHITECTURE.ok_or_else(|| {
         unsupported("system calls can be explored on x86-64 and 64-bit ARM processors alone")
     })?;
@@ -116,6 +126,18 @@ fn program(patterns: &[SyscallPattern]) -> io::Result<Vec<sock_filter>> {
     ]);
     let notify = return_action(libc::SECCOMP_RET_USER_NOTIF);
     let allow = return_action(libc::SECCOMP_RET_ALLOW);
+    if let Some(window) = window {
+        let high = |address: u64| (address >> 32) as u32;
+        for argument in 0..ARGUMENTS {
+            program.extend([
+                load(FIRST_ARGUMENT_OFFSET + 8 * argument + 4),
+                skip_below(high(window.start), 2),
+                skip_from(high(window.end)),
+                notify,
+            ]);
+        }
+        program.push(load(NUMBER_OFFSET));
+    }
     for pattern in patterns {
         let has_number =
             |length| Ok::<_, io::Error>(skip_unless_equal(number(pattern.number)?, length));
@@ -167,6 +189,19 @@ fn skip_unless_equal(value: u32, instructions: u8) -> sock_filter {
 fn skip_unless_equal_or_above(value: u32) -> sock_filter {
     let jump = instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, value);
     sock_filter { jf: 1, ..jump }
+}
+
+fn skip_below(start: u32, instructions: u8) -> sock_filter {
+    let jump = instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, start);
+    sock_filter {
+        jf: instructions,
+        ..jump
+    }
+}
+
+fn skip_from(value: u32) -> sock_filter {
+    let jump = instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, value);
+    sock_filter { jt: 1, ..jump }
 }
 
 fn skip_unless_any(bits: u32) -> sock_filter {

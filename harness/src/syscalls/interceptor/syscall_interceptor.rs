@@ -139,7 +139,7 @@ pub(crate) fn intercept_this_thread() -> io::Result<()> {
             argument_bits: None,
         });
     }
-    match install(&patterns) {
+    match install(&patterns, None) {
         Ok(listener) => {
             // This thread must not make a system call on the listener here. Such a call would be
             // intercepted, and would wait for the listener thread. The listener thread would wait

@@ -9,6 +9,7 @@ use super::intervention::CallPoint;
 use super::operation_call::OperationCall;
 use super::operation_process::OperationProcess;
 use super::operation_run::OperationRun;
+use super::volatile_files::VolatileContents;
 use crate::syscalls::file_call::{Effect, FileCall};
 use crate::syscalls::file_status::Identity;
 use clarity_chaos_disk::Snapshot;
@@ -35,6 +36,8 @@ pub(super) struct Baseline {
     fixed: RefCell<Rc<FixedNames>>,
     /// The identities of the calls, one after the other, for the names in `fixed`.
     identities: RefCell<Vec<(Precision, Rc<[CallIdentity]>)>>,
+    /// The contents of mapped volatile files.
+    pub(super) volatile: VolatileContents,
 }
 
 impl Baseline {
@@ -48,6 +51,7 @@ impl Baseline {
             identities: RefCell::default(),
             files: run.files,
             contents: run.contents,
+            volatile: run.volatile,
             calls,
             contexts,
         }
@@ -73,6 +77,12 @@ impl Baseline {
     /// Returns the recorded contents after calls, by index.
     pub(super) fn contents(&self) -> &BTreeMap<usize, DirectoryContent> {
         &self.contents
+    }
+
+    /// Gives the index of the first unsupported call, and the reason.
+    pub(super) fn unsupported(&self) -> Option<(usize, &'static str)> {
+        let mut calls = self.calls.iter().enumerate();
+        calls.find_map(|(index, call)| Some((index, call.unsupported()?)))
     }
 
     pub(super) fn calls(&self) -> &[FileCall] {

@@ -62,7 +62,7 @@ enum Name {
 }
 
 /// Identifies the calls of one run, in their order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct CallIdentifier {
     precision: Precision,
     fixed: Rc<FixedNames>,

@@ -5,6 +5,7 @@ use crate::syscalls::file_call::{Effect, FileCall, RenameKind, Sync};
 use crate::syscalls::file_status::{FileStatus, Identity};
 use clarity_chaos_disk::{Journal, NodeId, Snapshot, SyncKind};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The calls of one run.
@@ -177,6 +178,11 @@ impl JournalWriter {
                 sync,
                 ..
             } => self.write(call, *offset, bytes, *sync),
+            Effect::Store { offset, bytes, .. } => {
+                if let (Some(file), Ok(offset)) = (self.node(call), usize::try_from(*offset)) {
+                    self.journal.store(file, offset, bytes);
+                }
+            }
             Effect::Truncate { length, .. } => {
                 if let Some(file) = self.node(call) {
                     self.resize(file, *length, found);
@@ -199,6 +205,11 @@ impl JournalWriter {
             Effect::Sync { sync, .. } => {
                 if let Some(node) = self.node(call) {
                     self.journal.sync(node, kind(*sync));
+                }
+            }
+            Effect::SyncRange { .. } => {
+                if let (Some(file), Some(range)) = (self.node(call), synced_range(&call.effect)) {
+                    self.journal.sync_range(file, SyncKind::Data, range);
                 }
             }
             Effect::SyncAll => self.journal.sync_all(),
@@ -306,10 +317,24 @@ impl JournalWriter {
                     self.journal.fail_sync(node);
                 }
             }
+            Effect::SyncRange { .. } if [Errno::EIO, Errno::ENOSPC].contains(&errno) => {
+                if let (Some(file), Some(range)) = (self.node(call), synced_range(&call.effect)) {
+                    self.journal.fail_sync_range(file, range);
+                }
+            }
             Effect::SyncAll if errno == Errno::EIO => self.journal.fail_sync_all(),
             _ => {}
         }
     }
+}
+
+/// Gives the bytes that a sync of some bytes concerns.
+fn synced_range(effect: &Effect) -> Option<Range<usize>> {
+    let Effect::SyncRange { offset, length, .. } = effect else {
+        return None;
+    };
+    let end = usize::try_from(offset.saturating_add(*length)).ok()?;
+    Some(usize::try_from(*offset).ok()?..end)
 }
 
 /// Whether the call has removed the entry, as far as that is known.

@@ -3,6 +3,7 @@
 use super::orphans::{KILL_TIMEOUT, Orphans};
 use crate::os::backtrace_signal::install_backtrace_handler;
 use crate::os::fork::{exit_immediately, fork_with_threads};
+use crate::os::mapped_pages;
 use crate::os::seccomp::filter::{SyscallPattern, install};
 use crate::os::seccomp::listener::NotificationListener;
 use crate::test::logs;
@@ -285,7 +286,8 @@ fn prepare(
         return Ok(());
     };
     install_backtrace_handler(channel, LOCATED, MAX_REPORT).map_err(to_text)?;
-    let listener = install(patterns).map_err(to_text)?;
+    mapped_pages::install().map_err(to_text)?;
+    let listener = install(patterns, Some(&mapped_pages::WINDOW)).map_err(to_text)?;
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     let descriptors = [listener.as_fd()];

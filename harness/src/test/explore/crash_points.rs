@@ -134,6 +134,7 @@ impl CrashPoints {
                     Some(written) => replay.torn(written),
                     None => replay.snapshot(),
                 };
+                let snapshot = baseline.volatile.apply(index, snapshot);
                 explorer.write(&snapshot)?;
                 progress.reach(index);
                 progress.calls[index].points += 1;
@@ -150,7 +151,7 @@ impl CrashPoints {
             }
         }
         // The process can also die after its last call, before it returns success.
-        let last = journal.live();
+        let last = baseline.volatile.apply(calls.len(), journal.live());
         explorer.write(&last)?;
         progress.reach(calls.len());
         if let Err(message) = explorer.check(invariant, crash(calls.len())) {

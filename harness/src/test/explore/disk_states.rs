@@ -4,8 +4,9 @@ use super::PowerLoss;
 use super::call_failure::CallFailure;
 use super::explorer::Explorer;
 use super::progress::Progress;
+use super::trace::Trace;
 use crate::test::random::rng;
-use clarity_chaos_disk::{Choice, Journal, SECTOR_SIZE, State, States};
+use clarity_chaos_disk::{Choice, SECTOR_SIZE, Snapshot, State, States};
 use clarity_chaos_record::Seed;
 use rand::RngExt as _;
 use rand::seq::SliceRandom as _;
@@ -95,7 +96,7 @@ impl<'a> DiskStates<'a> {
     /// returns a state with few losses whose check fails, with the error.
     pub(super) fn check(
         &mut self,
-        journal: &Journal,
+        trace: &Trace,
         calls: usize,
         circumstances: Circumstances,
         share: usize,
@@ -103,66 +104,83 @@ impl<'a> DiskStates<'a> {
         check: impl Fn(&State) -> Result<(), String>,
     ) -> io::Result<Option<(State, String)>> {
         let model = self.settings.power_loss;
-        journal.with_states(calls, model, SECTOR_SIZE, |states| {
-            let representatives = states.representatives();
-            let all = states.all(share.saturating_mul(4));
-            let are_all = all.is_some();
-            let mut is_complete = are_all;
-            let before = progress.states;
-            let order = order(representatives.len(), share, are_all, &mut self.rng);
-            let mut rest = all.unwrap_or_default();
-            rest.shuffle(&mut self.rng);
-            let draws = if are_all { 0 } else { share * DRAWS };
-            let rng = &mut self.rng;
-            // Makes one choice at a time: a choice of many files needs much memory.
-            let candidates = order
-                .into_iter()
-                .map(|number| representatives.get(number))
-                .chain(rest)
-                .chain((0..draws).map(|_| states.draw(&mut |limit| rng.random_range(0..limit))));
-            let mut left = share;
-            for choice in candidates {
-                if left == 0 && !are_all {
-                    break;
+        let explorer = self.explorer;
+        let seed = self.settings.seed.child("explore", "volatile");
+        // A state with each content that its volatile files can have.
+        let variants = |snapshot: Snapshot| {
+            let observed = trace.baseline.volatile.apply(calls, snapshot.clone());
+            explorer.volatile.states(snapshot, observed, &mut rng(seed))
+        };
+        trace
+            .journal
+            .with_states(calls, model, SECTOR_SIZE, |states| {
+                let representatives = states.representatives();
+                let all = states.all(share.saturating_mul(4));
+                let are_all = all.is_some();
+                let mut is_complete = are_all;
+                let before = progress.states;
+                let order = order(representatives.len(), share, are_all, &mut self.rng);
+                let mut rest = all.unwrap_or_default();
+                rest.shuffle(&mut self.rng);
+                let draws = if are_all { 0 } else { share * DRAWS };
+                let rng = &mut self.rng;
+                // Makes one choice at a time: a choice of many files needs much memory.
+                let candidates = order
+                    .into_iter()
+                    .map(|number| representatives.get(number))
+                    .chain(rest)
+                    .chain(
+                        (0..draws).map(|_| states.draw(&mut |limit| rng.random_range(0..limit))),
+                    );
+                let mut left = share;
+                'choices: for choice in candidates {
+                    if left == 0 && !are_all {
+                        break;
+                    }
+                    let State { snapshot, missing } = states.state(&choice);
+                    for (variant, snapshot) in variants(snapshot).into_iter().enumerate() {
+                        let key = hash(&(circumstances, &snapshot));
+                        if self.seen.contains(&key) {
+                            continue;
+                        }
+                        // Equal states count once, so more states than the share show only now.
+                        if left == 0 {
+                            is_complete = false;
+                            break 'choices;
+                        }
+                        self.seen.insert(key);
+                        left -= 1;
+                        progress.reach(calls);
+                        progress.states += 1;
+                        self.explorer.write(&snapshot)?;
+                        let missing = missing.clone();
+                        let state = State { snapshot, missing };
+                        if let Err(message) = check(&state) {
+                            progress.all_states = false;
+                            progress.possible_states =
+                                progress.possible_states.saturating_add(states.estimate());
+                            let other = |other| variants(other).into_iter().nth(variant);
+                            let found = (choice, state, message);
+                            return self
+                                .minimize(states, calls, found, progress, &check, other)
+                                .map(Some);
+                        }
+                    }
                 }
-                let state = states.state(&choice);
-                let key = hash(&(circumstances, &state.snapshot));
-                if self.seen.contains(&key) {
-                    continue;
-                }
-                // Equal states count once, so more states than the share show only now.
-                if left == 0 {
-                    is_complete = false;
-                    break;
-                }
-                self.seen.insert(key);
-                left -= 1;
-                progress.reach(calls);
-                progress.states += 1;
-                self.explorer.write(&state.snapshot)?;
-                if let Err(message) = check(&state) {
-                    progress.all_states = false;
-                    progress.possible_states =
-                        progress.possible_states.saturating_add(states.estimate());
-                    let found = (choice, state, message);
-                    return self
-                        .minimize(states, calls, found, progress, &check)
-                        .map(Some);
-                }
-            }
-            let checked = (progress.states - before) as u64;
-            let possible = match is_complete {
-                true => checked,
-                false => states.estimate().max(checked),
-            };
-            progress.all_states &= is_complete;
-            progress.possible_states = progress.possible_states.saturating_add(possible);
-            Ok(None)
-        })
+                let checked = (progress.states - before) as u64;
+                let possible = match is_complete {
+                    true => checked,
+                    false => states.estimate().max(checked),
+                };
+                progress.all_states &= is_complete;
+                progress.possible_states = progress.possible_states.saturating_add(possible);
+                Ok(None)
+            })
     }
 
     /// Searches a broken state after `calls` calls with fewer losses than `found`. Returns the one
-    /// with the fewest among at most [`MINIMIZING_CHECKS`] checked states.
+    /// with the fewest among at most [`MINIMIZING_CHECKS`] checked states. `variant` gives a
+    /// snapshot the contents that the volatile files have in `found`.
     fn minimize(
         &self,
         states: &States<'_>,
@@ -170,6 +188,7 @@ impl<'a> DiskStates<'a> {
         found: (Choice, State, String),
         progress: &mut Progress,
         check: &impl Fn(&State) -> Result<(), String>,
+        variant: impl Fn(Snapshot) -> Option<Snapshot>,
     ) -> io::Result<(State, String)> {
         let (mut choice, mut state, mut message) = found;
         let mut left = MINIMIZING_CHECKS;
@@ -177,8 +196,12 @@ impl<'a> DiskStates<'a> {
         loop {
             let mut fewer = None;
             for candidate in states.fewer_losses(&choice) {
-                let other = states.state(&candidate);
-                let has_fewer = other.missing.len() < state.missing.len();
+                let State { snapshot, missing } = states.state(&candidate);
+                let has_fewer = missing.len() < state.missing.len();
+                let Some(snapshot) = variant(snapshot) else {
+                    continue;
+                };
+                let other = State { snapshot, missing };
                 if !has_fewer || !tried.insert(hash(&other.snapshot)) {
                     continue;
                 }

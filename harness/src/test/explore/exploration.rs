@@ -1,5 +1,7 @@
 //! The settings of an exploration, and the methods that start the exploration.
 
+mod mapped_files;
+
 #[cfg(target_os = "linux")]
 use super::broken_points::BrokenPoints;
 #[cfg(target_os = "linux")]
@@ -16,6 +18,7 @@ use super::kept_state::EvidencePaths;
 use super::preparation;
 #[cfg(target_os = "linux")]
 use super::progress::Progress;
+use super::volatile_files::VolatilePatterns;
 use super::{Crash, Errno, Explored, InjectedFailure, PowerLoss};
 use crate::test::outcome::Result;
 use crate::test::process_scope::ProcessScope;
@@ -40,6 +43,8 @@ pub struct Exploration<'a> {
     crashes_recoveries: bool,
     every_broken_point: bool,
     evidence: EvidencePaths,
+    volatile: VolatilePatterns,
+    each_store: bool,
 }
 
 /// The default maximum of states of the disk that an exploration tries.
@@ -66,6 +71,8 @@ impl<'a> Exploration<'a> {
             crashes_recoveries: false,
             every_broken_point: false,
             evidence,
+            volatile: VolatilePatterns::default(),
+            each_store: false,
         }
     }
 
@@ -207,7 +214,8 @@ impl<'a> Exploration<'a> {
         #[cfg(target_os = "linux")]
         return self.conclude(|progress| {
             let operation = |dir: &Path| to_text(operation(dir));
-            let explorer = Explorer::prepare(&self.before, &operation, false)?;
+            let mut explorer = Explorer::prepare(&self.before, &operation, false)?;
+            self.map_files(&mut explorer);
             let points = CrashPoints {
                 power_cuts: self.power_cuts(),
                 one_process_dies: self.one_process_dies,
@@ -272,6 +280,7 @@ impl<'a> Exploration<'a> {
             let operation = |dir: &Path| to_text(operation(dir));
             let mut explorer = Explorer::prepare(&self.before, &operation, true)?;
             explorer.records_bytes = self.power_loss.is_some();
+            self.map_files(&mut explorer);
             let invariant = |dir: &Path, failure| to_text(invariant(dir, failure));
             let points = FailurePoints {
                 errnos: &errnos,

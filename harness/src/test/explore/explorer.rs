@@ -12,10 +12,12 @@ use super::operation_run::OperationRun;
 use super::orphans::Orphans;
 use super::run_limit::RunLimit;
 use super::state_directory::StateDirectory;
+use super::volatile_files::VolatilePatterns;
 use crate::os::directory;
+use crate::os::mapped_pages::step_each_store;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::backtrace::CallSite;
-use crate::syscalls::patterns::{file_calls, process_calls};
+use crate::syscalls::patterns::{file_calls, mapping_calls, process_calls};
 use clarity_chaos_disk::Snapshot;
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -59,6 +61,9 @@ pub(super) struct Explorer<'a> {
     pub(super) records_bytes: bool,
     /// Whether undisturbed runs look for calls that can be split.
     finds_divisible: bool,
+    pub(super) volatile: VolatilePatterns,
+    /// Whether each store to a mapped page is a call of its own.
+    pub(super) each_store: bool,
     operation_limit: RunLimit,
     /// The factor of the operation's limit.
     patience: Cell<u32>,
@@ -75,6 +80,7 @@ impl<'a> Explorer<'a> {
         let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
         let mut patterns = file_calls(reads);
         patterns.extend(process_calls());
+        patterns.extend(mapping_calls());
         let directory = parent.path().canonicalize()?.join("dir");
         Ok(Self {
             work,
@@ -83,6 +89,8 @@ impl<'a> Explorer<'a> {
             finds_divisible: reads,
             orphans: Orphans::adopt()?,
             records_bytes: false,
+            volatile: VolatilePatterns::default(),
+            each_store: false,
             operation_limit: RunLimit::default(),
             patience: Cell::new(1),
             invariant_limit: RunLimit::default(),
@@ -124,10 +132,12 @@ impl<'a> Explorer<'a> {
             orphans: &self.orphans,
             records_bytes: self.records_bytes,
             finds_divisible: self.finds_divisible,
+            volatile: &self.volatile,
             records_contents: std::env::var_os(CHECK_EACH_CALL).is_some(),
             limit: limit.get().map(|limit| limit * self.patience.get()),
             work,
         };
+        step_each_store(self.each_store);
         let began = Instant::now();
         let run = operation.run(state, intervention)?;
         if !run.timed_out {
@@ -147,11 +157,14 @@ impl<'a> Explorer<'a> {
     /// its directory, or makes an unsupported call.
     pub(super) fn baseline(&self) -> Result<Baseline, ExploreError> {
         let run = self.run(&Intervention::None)?;
-        match run.operation_end() {
+        let end = run.operation_end();
+        let baseline = Baseline::new(run);
+        // An unsupported call can be the reason why the operation fails.
+        self.require_supported(&baseline)?;
+        match end {
             OperationEnd::Succeeded => {}
             end => return Err(ExploreError::Operation(end)),
         }
-        let baseline = Baseline::new(run);
         if baseline.calls().is_empty() {
             return Err(ExploreError::NotExplorable(Box::new(
                 UnsupportedOperation {
@@ -161,17 +174,20 @@ impl<'a> Explorer<'a> {
                 },
             )));
         }
-        for (index, call) in baseline.calls().iter().enumerate() {
-            if let Some(reason) = call.unsupported() {
-                return Err(ExploreError::NotExplorable(Box::new(
-                    UnsupportedOperation {
-                        reason: reason.to_owned(),
-                        call: Some(self.locate(&baseline, index)),
-                    },
-                )));
-            }
-        }
         Ok(baseline)
+    }
+
+    /// Returns an error if a call is unsupported.
+    fn require_supported(&self, baseline: &Baseline) -> Result<(), ExploreError> {
+        let Some((index, reason)) = baseline.unsupported() else {
+            return Ok(());
+        };
+        Err(ExploreError::NotExplorable(Box::new(
+            UnsupportedOperation {
+                reason: reason.to_owned(),
+                call: Some(self.locate(baseline, index)),
+            },
+        )))
     }
 
     /// Runs the operation with an intervention at the call with this index. Repeats a run that

@@ -10,7 +10,7 @@ use std::path::Path;
 /// `EROFS`.
 pub(super) fn can_fail(effect: &Effect, errno: Errno) -> bool {
     match errno {
-        _ if *effect == Effect::Acknowledge => false,
+        _ if *effect == Effect::Acknowledge || matches!(effect, Effect::Store { .. }) => false,
         Errno::ENOSPC => effect.allocates(),
         Errno::EROFS => effect.changes() && !effect.is_sync(),
         Errno::EMFILE => matches!(effect, Effect::Open { .. } | Effect::OpenUnnamed { .. }),

@@ -116,8 +116,7 @@ impl FailurePoints<'_> {
                     Some((failure.failure, lasting)),
                 );
                 let calls = trace.baseline.calls().len();
-                let found =
-                    states.check(&trace.journal, calls, circumstances, share, progress, check)?;
+                let found = states.check(trace, calls, circumstances, share, progress, check)?;
                 if let Some((found, message)) = found {
                     let lost = found.missing.iter().map(|lost| {
                         // Up to the failed call, both runs made the same calls.

@@ -1,6 +1,7 @@
 //! Reads an intercepted call of an operation.
 
 use super::decoded_call::DecodedCall;
+use super::mapped_files::{MappedFiles, MappingAnswer};
 use super::process_identity::Processes;
 use crate::os::seccomp::listener::WaitingCall;
 use crate::os::seccomp::tracee::Tracee;
@@ -14,11 +15,13 @@ pub(super) enum InterceptedCall {
     Process(ProcessCall, Tracee),
     /// A call on a file. None if it does not concern the operation's directory.
     File(Option<Box<DecodedCall>>),
+    /// A call on a shared mapping, which is not one of the operation's calls.
+    Mapping(Box<MappingAnswer>, Tracee),
 }
 
 impl InterceptedCall {
-    /// Decodes a call. A call that the kernel refuses anyway concerns no file. If
-    /// `finds_divisible`, finds out whether a call on a file can be split.
+    /// Decodes a call, as `mapped` answers it. A call that the kernel refuses anyway concerns no
+    /// file. If `finds_divisible`, finds out whether a call on a file can be split.
     ///
     /// # Errors
     ///
@@ -26,13 +29,21 @@ impl InterceptedCall {
     pub(super) fn read(
         waiting: &WaitingCall,
         decoder: &Decoder<'_>,
+        mapped: &mut MappedFiles<'_>,
         finds_divisible: bool,
     ) -> io::Result<Self> {
         let tracee = Tracee::open(waiting.thread)?;
         let decoded = match ProcessCall::decode(waiting, &tracee) {
             Ok(Some(call)) => Ok(Self::Process(call, tracee)),
-            Ok(None) => DecodedCall::decode(decoder, waiting, tracee, finds_divisible)
-                .map(|decoded| Self::File(decoded.map(Box::new))),
+            Ok(None) => match mapped.answer(waiting, &tracee, decoder) {
+                Ok(MappingAnswer::Call(call) | MappingAnswer::Store(call)) => {
+                    DecodedCall::new(call, waiting, tracee, finds_divisible)
+                        .map(|decoded| Self::File(Some(Box::new(decoded))))
+                }
+                Ok(MappingAnswer::Unconcerned | MappingAnswer::Proceed) => Ok(Self::File(None)),
+                Ok(answer) => Ok(Self::Mapping(Box::new(answer), tracee)),
+                Err(error) => Err(error),
+            },
             Err(error) => Err(error),
         };
         match decoded {

@@ -1,5 +1,8 @@
 //! Answers the intercepted calls of a running operation.
 
+mod short_transfers;
+mod stores;
+
 use super::call_identity::{CallContext, CallIdentifier};
 use super::callers::Callers;
 use super::child::{Child, ChildEnd};
@@ -7,19 +10,20 @@ use super::decoded_call::DecodedCall;
 use super::failure_cause::{can_fail, consequence, ends_with_close, is_ended_by};
 use super::intercepted_call::{InterceptedCall, unreadable};
 use super::intervention::{CallPoint, Intervention};
+use super::mapped_files::MappedFiles;
 use super::operation_process::OperationProcess;
 use super::operation_run::{OperationRun, ShortTransfer};
 use super::orphans::Orphans;
 use super::process_identity::Processes;
 use super::recorder::Recorder;
+use super::storing_threads::StoringThreads;
+use super::volatile_files::VolatileContents;
 use crate::os::backtrace_signal::request_backtrace;
 use crate::os::seccomp::listener::WaitingCall;
-use crate::os::seccomp::tracee::Tracee;
 use crate::syscalls::decoder::Decoder;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
 use crate::syscalls::process_call::ProcessCall;
-use crate::syscalls::transfer::Transfer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::BTreeMap;
@@ -45,6 +49,9 @@ pub(super) struct MonitorSettings<'a> {
 pub(super) struct Monitor<'a> {
     decoder: Decoder<'a>,
     recorder: Recorder,
+    mapped: MappedFiles<'a>,
+    storing: StoringThreads,
+    volatile: VolatileContents,
     finds_divisible: bool,
     child: Child,
     limit: Option<Duration>,
@@ -72,6 +79,11 @@ fn is_close(number: i64) -> bool {
     [libc::SYS_close, libc::SYS_close_range].contains(&number)
 }
 
+/// The continuation after an answer.
+fn goes_on((): ()) -> Continuation {
+    Continuation::GoesOn
+}
+
 /// Whether the operation continues after a call.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Continuation {
@@ -83,6 +95,7 @@ impl<'a> Monitor<'a> {
     pub(super) fn new(
         decoder: Decoder<'a>,
         recorder: Recorder,
+        mapped: MappedFiles<'a>,
         child: Child,
         settings: MonitorSettings<'a>,
         intervention: &'a Intervention,
@@ -90,6 +103,9 @@ impl<'a> Monitor<'a> {
         Self {
             decoder,
             recorder,
+            mapped,
+            storing: StoringThreads::default(),
+            volatile: VolatileContents::default(),
             finds_divisible: settings.finds_divisible && matches!(intervention, Intervention::None),
             child,
             limit: settings.limit,
@@ -165,8 +181,23 @@ impl<'a> Monitor<'a> {
         }
         self.child.end_all(self.orphans)?;
         self.look_after(None);
+        match continuation {
+            Continuation::GoesOn => {
+                self.mapped.look()?;
+                self.take_stores()?;
+            }
+            Continuation::IsKilled => self.look_at_volatile()?,
+        }
         let is_operation_killed = self.is_operation_killed();
+        let fault = self.fault()?;
         let mut end = self.child.reap()?;
+        if continuation == Continuation::GoesOn
+            && end == ChildEnd::Died(format!("it was ended by signal {}", libc::SIGSEGV))
+            && let Some((context, process, call)) = fault
+        {
+            self.calls.push((context, call));
+            self.made_by.push(process);
+        }
         if self.victim.is_some() {
             self.orphans.reap();
         }
@@ -186,6 +217,7 @@ impl<'a> Monitor<'a> {
             contents: self.recorder.contents,
             failed: self.failed,
             short: self.short,
+            volatile: self.volatile,
             timed_out,
             victim: self.victim,
             end: (continuation == Continuation::GoesOn).then_some(end),
@@ -212,10 +244,9 @@ impl<'a> Monitor<'a> {
             listener.proceed(waiting)?;
             return Ok(Continuation::GoesOn);
         }
-        let (status, decoded) = (
-            self.processes.look(waiting),
-            InterceptedCall::read(waiting, &self.decoder, self.finds_divisible),
-        );
+        let status = self.processes.look(waiting);
+        let (decoder, mapped) = (&self.decoder, &mut self.mapped);
+        let decoded = InterceptedCall::read(waiting, decoder, mapped, self.finds_divisible);
         // If the calling thread is gone, a new thread can have its number. Then `decoded` can
         // contain data of the new thread.
         if !listener.is_waiting(waiting) {
@@ -236,7 +267,17 @@ impl<'a> Monitor<'a> {
                 }
                 None
             }
+            Ok(InterceptedCall::Mapping(answer, tracee)) => {
+                let context = self.context(waiting, &tracee, process);
+                self.storing.note(waiting.thread, &context, process);
+                self.take_stores()?;
+                return self.answer_mapping(waiting, &answer);
+            }
             Ok(InterceptedCall::File(decoded)) => decoded,
+        };
+        self.take_stores()?;
+        let Some(listener) = &self.child.listener else {
+            return Ok(Continuation::GoesOn);
         };
         // The kernel executes calls on files outside of the directory.
         let Some(decoded) = decoded else {
@@ -264,15 +305,31 @@ impl<'a> Monitor<'a> {
             details,
             divisible,
         };
-        let identity = self
-            .identifier
-            .as_mut()
-            .map(|identifier| identifier.identify(&context, &call));
+        let is_store = matches!(call.effect, Effect::Store { .. });
+        let identity = match is_store {
+            // The store is identified again when its bytes are known.
+            true => {
+                self.storing.note(waiting.thread, &context, process);
+                let identifier = self.identifier.clone();
+                identifier.map(|mut identifier| identifier.identify(&context, &call))
+            }
+            false => {
+                let identifier = self.identifier.as_mut();
+                identifier.map(|identifier| identifier.identify(&context, &call))
+            }
+        };
         let point = self.intervention.point().map(|point| &point.identity);
         let intervention = match point == identity.as_ref() {
             true => self.intervention,
             false => &Intervention::None,
         };
+        let stops = matches!(
+            intervention,
+            Intervention::Kill(_) | Intervention::KillProcess(_) | Intervention::Locate(_)
+        );
+        if is_store && !stops {
+            return listener.proceed(waiting).map(goes_on);
+        }
         let is_cured = |errno: &mut Errno| is_ended_by(*errno, &call.effect, self.directory);
         self.lasting.take_if(is_cured);
         let failing = self.lasting.filter(|errno| can_fail(&call.effect, *errno));
@@ -296,6 +353,7 @@ impl<'a> Monitor<'a> {
                 // A waiting call shows that the number is still that of its process.
                 if listener.is_waiting(waiting) {
                     pidfd_send_signal(&victim, Signal::KILL)?;
+                    self.mapped.lose(self.processes.pid(process)?);
                     self.victim = Some(name);
                 }
             }
@@ -325,40 +383,6 @@ impl<'a> Monitor<'a> {
             }
         }
         Ok(Continuation::GoesOn)
-    }
-
-    /// Executes half of the call in the place of its thread. The kernel executes a call that cannot
-    /// be split.
-    fn shorten(
-        &mut self,
-        waiting: &WaitingCall,
-        tracee: &Tracee,
-        transfer: Option<&Transfer>,
-    ) -> io::Result<()> {
-        let Some(listener) = &self.child.listener else {
-            return Ok(());
-        };
-        let divided = transfer.map(|transfer| (transfer, transfer.divisible(tracee)));
-        let Some((transfer, Ok(total @ 2..))) = divided else {
-            return listener.proceed(waiting);
-        };
-        let cannot =
-            |error| io::Error::other(format!("cannot execute a part of a system call: {error}"));
-        match transfer.execute(tracee, total / 2).map_err(cannot)? {
-            Ok(transferred) => {
-                // The file can have become shorter since the call was decoded.
-                if transferred < total {
-                    self.short = Some(ShortTransfer { transferred, total });
-                }
-                if let Some((_, call)) = self.calls.last_mut()
-                    && let Effect::Write { bytes, .. } = &mut call.effect
-                {
-                    bytes.truncate(usize::try_from(transferred).unwrap_or(usize::MAX));
-                }
-                listener.pretend(waiting, transferred.cast_signed())
-            }
-            Err(errno) => listener.fail(waiting, errno.raw_os_error()),
-        }
     }
 
     /// Whether the operation's own process was killed while the others go on.

@@ -3,10 +3,12 @@
 use super::child::Child;
 use super::directory_content::identities;
 use super::intervention::Intervention;
+use super::mapped_files::MappedFiles;
 use super::monitor::{Monitor, MonitorSettings};
 use super::operation_run::OperationRun;
 use super::orphans::Orphans;
 use super::recorder::Recorder;
+use super::volatile_files::VolatilePatterns;
 use crate::os::seccomp::filter::SyscallPattern;
 use crate::syscalls::decoder::Decoder;
 use clarity_chaos_disk::Snapshot;
@@ -24,6 +26,7 @@ pub(super) struct Operation<'a> {
     pub(super) records_bytes: bool,
     /// Whether undisturbed runs look for calls that can be split.
     pub(super) finds_divisible: bool,
+    pub(super) volatile: &'a VolatilePatterns,
     /// Whether runs with written bytes also record the content after each call.
     pub(super) records_contents: bool,
     /// The time after which the operation is killed.
@@ -51,6 +54,7 @@ impl Operation<'_> {
         Monitor::new(
             Decoder::new(self.directory, records),
             Recorder::new(records, files, self.records_contents),
+            MappedFiles::new(self.directory, self.patterns, self.volatile),
             child,
             MonitorSettings {
                 finds_divisible: self.finds_divisible,

@@ -5,6 +5,7 @@ use super::child::ChildEnd;
 use super::directory_content::DirectoryContent;
 use super::operation_call::OperationEnd;
 use super::operation_process::OperationProcess;
+use super::volatile_files::VolatileContents;
 use crate::syscalls::errno::Errno;
 use crate::syscalls::file_call::{Effect, FileCall};
 use crate::syscalls::file_status::Identity;
@@ -24,6 +25,8 @@ pub(super) struct OperationRun {
     pub(super) failed: BTreeMap<usize, Errno>,
     /// The bytes of the call that transferred only a part of them.
     pub(super) short: Option<ShortTransfer>,
+    /// The contents of mapped volatile files.
+    pub(super) volatile: VolatileContents,
     /// The end of the operation's process; none if the exploration killed the process.
     pub(super) end: Option<ChildEnd>,
     /// Whether the operation was killed, since it did not end within its limit.

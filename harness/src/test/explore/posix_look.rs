@@ -28,7 +28,7 @@ pub(super) fn look(
     progress: &Progress,
     broken: &mut BrokenPoints<'_>,
 ) -> Result<Option<Box<BrokenInvariant>>, ExploreError> {
-    let Trace { baseline, journal } = trace;
+    let baseline = &trace.baseline;
     let mut budget = MIN_STATES.max(progress.tried() / PART);
     let mut states = states.under(PowerLoss::Posix);
     // The numbers of the exploration are those of its own model.
@@ -49,7 +49,7 @@ pub(super) fn look(
         let before = tried.states;
         let share = budget.div_ceil(2);
         let check = |_: &_| explorer.check(invariant, crash);
-        let found = states.check(journal, made, circumstances, share, &mut tried, check)?;
+        let found = states.check(trace, made, circumstances, share, &mut tried, check)?;
         budget = budget.saturating_sub(tried.states - before);
         if let Some((found, message)) = found {
             let next = (made < baseline.calls().len()).then(|| baseline.describe(made));

@@ -90,7 +90,7 @@ impl Cuts<'_> {
         progress: &mut Progress,
         broken: &mut BrokenPoints<'_>,
     ) -> Result<Cut, ExploreError> {
-        let Trace { baseline, journal } = self.trace;
+        let baseline = &self.trace.baseline;
         let crash = Crash {
             acknowledged,
             acknowledgements: baseline.acknowledgements(made),
@@ -99,13 +99,14 @@ impl Cuts<'_> {
             during_recovery: false,
         };
         // A state without losses is the content that a death leaves.
-        let check = |state: &State| match state.missing.is_empty() && self.died {
+        let is_known = self.died && self.explorer.volatile.is_empty();
+        let check = |state: &State| match state.missing.is_empty() && is_known {
             true => Ok(()),
             false => self.explorer.check(self.invariant, crash),
         };
         let circumstances = (acknowledged, crash.acknowledgements, None);
         progress.all_states = true;
-        let checked = states.check(journal, made, circumstances, share, progress, check)?;
+        let checked = states.check(self.trace, made, circumstances, share, progress, check)?;
         let Some((found, message)) = checked else {
             return Ok(match progress.all_states {
                 true => Cut::Complete,

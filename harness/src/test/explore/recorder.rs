@@ -47,7 +47,10 @@ impl Recorder {
     ) -> Option<CallWatch> {
         let is_recorded = self.records && call.effect.concerns_files();
         let watch = is_recorded.then(|| CallWatch::new(root, waiting.thread, waiting.number, call));
-        call.before = watch.as_ref().map(CallWatch::look).unwrap_or_default();
+        // A call on a mapping knows its file already.
+        if call.before.file.is_none() {
+            call.before = watch.as_ref().map(CallWatch::look).unwrap_or_default();
+        }
         watch
     }
 

@@ -105,6 +105,7 @@ impl<'a> RecoveryPoints<'a> {
                     Some(written) => replay.torn(written),
                     None => replay.snapshot(),
                 };
+                let content = baseline.volatile.apply(made, content);
                 let first = FirstCrash {
                     content: &content,
                     crash: Crash {
@@ -146,7 +147,8 @@ impl<'a> RecoveryPoints<'a> {
         points: &mut usize,
         broken: &mut BrokenPoints<'_>,
     ) -> Result<(), ExploreError> {
-        let Trace { baseline, journal } = self.trace;
+        let trace = self.trace;
+        let baseline = &trace.baseline;
         let mut states = DiskStates::new(self.explorer, settings);
         for (made, acknowledged) in cuts {
             let share = self.share(points);
@@ -176,7 +178,7 @@ impl<'a> RecoveryPoints<'a> {
             };
             let count = share.div_ceil(MIN_SHARE);
             let mut progress = Progress::new(None, Path::new(""));
-            let stopped = states.check(journal, *made, circumstances, count, &mut progress, check);
+            let stopped = states.check(trace, *made, circumstances, count, &mut progress, check);
             let found = stopped?;
             if let (Some(second), Some((first, _))) = (recovered.into_inner()?, found) {
                 let calls = baseline.calls().len();
@@ -241,25 +243,25 @@ impl<'a> RecoveryPoints<'a> {
         } = self;
         let mut tries = TRIES;
         loop {
-            let crash = Crash {
-                during_recovery: false,
-                ..first.crash
-            };
+            let crash = first.checked();
             let run = explorer.recover(first.content, *invariant, crash, &Intervention::None)?;
             let end = run.operation_end();
+            let recovery = Baseline::new(run);
+            if let Some((index, reason)) = recovery.unsupported() {
+                return Err(not_explorable(reason, Some(recovery.describe(index))));
+            }
             if end != OperationEnd::Succeeded {
                 let reason =
                     format!("the invariant holds only while its calls are not followed: {end}");
                 return Err(not_explorable(&reason, None));
             }
-            let recovery = Baseline::new(run);
             let calls = run_calls(&recovery, recovery.calls().len());
             let journal = calls_journal::journal(first.content, [calls], &BTreeMap::new());
             let journal = journal.map_err(|(index, reason)| {
                 not_explorable(reason, Some(recovery.describe(index)))
             })?;
             tries -= 1;
-            match check_content(&journal, explorer, "check by the invariant") {
+            match check_content(&journal, &recovery, explorer, "check by the invariant") {
                 // The kernel can execute calls of two threads in another order than they came.
                 Err(ExploreError::NotExplorable(_)) if tries > 0 && !recovery.is_sequential() => {}
                 checked => return checked.map(|()| (recovery, journal)),
@@ -299,6 +301,8 @@ impl<'a> RecoveryPoints<'a> {
                 &combined
             }
         };
+        let (operation, volatile) = (&self.trace.baseline, &self.explorer.volatile);
+        let mut rng = self.rng.clone();
         let mut points: Vec<usize> = power_cuts::points(recovery)
             .into_iter()
             .map(|(made, _)| made)
@@ -312,18 +316,20 @@ impl<'a> RecoveryPoints<'a> {
                 journal.with_states(calls, model, SECTOR_SIZE, |states| {
                     let representatives = states.representatives();
                     for choice in representatives.iter().take(at_point * MIN_SHARE) {
-                        let before = at_point;
-                        let state = states.state(&choice);
-                        let candidate = Candidate {
-                            content: state.snapshot,
-                            made,
-                            written: None,
-                            lost: Some(state.missing),
+                        let State { snapshot, missing } = states.state(&choice);
+                        let observed = match earlier {
+                            [] => snapshot.clone(),
+                            _ => operation.volatile.apply(earlier.len(), snapshot.clone()),
                         };
-                        let found = self.check(first, recovery, candidate, &mut at_point)?;
-                        left -= before - at_point;
-                        if found.is_some() {
-                            return Ok(found);
+                        let observed = recovery.volatile.apply(made, observed);
+                        for content in volatile.states(snapshot, observed, &mut rng) {
+                            let before = at_point;
+                            let candidate = Candidate::of_power_loss(content, made, &missing);
+                            let found = self.check(first, recovery, candidate, &mut at_point)?;
+                            left -= before - at_point;
+                            if found.is_some() {
+                                return Ok(found);
+                            }
                         }
                     }
                     Ok(None)
@@ -379,10 +385,7 @@ impl<'a> RecoveryPoints<'a> {
     }
 
     fn locate(&self, first: &FirstCrash<'_>, recovery: &Baseline, index: usize) -> OperationCall {
-        let crash = Crash {
-            during_recovery: false,
-            ..first.crash
-        };
+        let crash = first.checked();
         let content = first.content;
         let run = Explorer::intervene_in(recovery, index, content, |point| {
             let intervention = Intervention::Locate(point);

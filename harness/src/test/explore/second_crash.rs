@@ -39,13 +39,34 @@ pub(super) struct Broken {
     pub(super) content: Snapshot,
 }
 
+impl FirstCrash<'_> {
+    /// Gives the crash as the invariant sees it while it recovers.
+    pub(super) fn checked(&self) -> Crash {
+        Crash {
+            during_recovery: false,
+            ..self.crash
+        }
+    }
+}
+
 impl Candidate {
+    /// Makes the candidate for a loss of power after `made` calls of the recovery.
+    pub(super) fn of_power_loss(content: Snapshot, made: usize, lost: &[usize]) -> Self {
+        Self {
+            content,
+            made,
+            written: None,
+            lost: Some(lost.to_vec()),
+        }
+    }
+
     /// Lists the contents that deaths during the recovery leave.
     pub(super) fn of_deaths(
         recovery: &Baseline,
         journal: &Journal,
         rng: &mut ChaCha8Rng,
     ) -> Vec<Self> {
+        let volatile = &recovery.volatile;
         let mut found = Vec::new();
         let mut replay = journal.replay();
         let calls = recovery.calls().iter().enumerate();
@@ -54,10 +75,13 @@ impl Candidate {
             let torn = choose(&replay.torn_lengths(), rng);
             for written in [None].into_iter().chain(torn.into_iter().map(Some)) {
                 found.push(Self {
-                    content: match written {
-                        Some(written) => replay.torn(written),
-                        None => replay.snapshot(),
-                    },
+                    content: volatile.apply(
+                        made,
+                        match written {
+                            Some(written) => replay.torn(written),
+                            None => replay.snapshot(),
+                        },
+                    ),
                     made,
                     written,
                     lost: None,
@@ -65,7 +89,7 @@ impl Candidate {
             }
         }
         found.push(Self {
-            content: journal.live(),
+            content: volatile.apply(recovery.calls().len(), journal.live()),
             made: recovery.calls().len(),
             written: None,
             lost: None,

@@ -34,7 +34,7 @@ impl Trace {
             let baseline = explorer.baseline()?;
             let journal = journal(explorer, &baseline, baseline.calls(), &BTreeMap::new())?;
             tries -= 1;
-            match check_content(&journal, explorer, "end") {
+            match check_content(&journal, &baseline, explorer, "end") {
                 // The kernel can execute calls of two threads in another order than they came.
                 Err(ExploreError::NotExplorable(_)) if tries > 0 && !baseline.is_sequential() => {}
                 checked => {
@@ -54,7 +54,7 @@ impl Trace {
         let failed = run.failed.clone();
         let baseline = Baseline::new(run);
         let journal = journal(explorer, &baseline, baseline.calls(), &failed)?;
-        match check_content(&journal, explorer, "end") {
+        match check_content(&journal, &baseline, explorer, "end") {
             Err(ExploreError::NotExplorable(_)) if !baseline.is_sequential() => Ok(None),
             checked => checked.map(|()| Some(Self { baseline, journal })),
         }
@@ -76,7 +76,7 @@ impl Trace {
             .split_last()
             .map_or(&[][..], |(_, made)| made);
         let journal = journal(explorer, &killed, made, &BTreeMap::new())?;
-        check_content(&journal, explorer, "death")
+        check_content(&journal, &killed, explorer, "death")
     }
 }
 
@@ -104,7 +104,8 @@ fn check_each_call(journal: &Journal, baseline: &Baseline) -> Result<(), Explore
     let mut replay = journal.replay();
     for (index, found) in baseline.contents() {
         replay.advance_to(index + 1);
-        if let Some(path) = first_difference(&replay.snapshot(), found) {
+        let explained = baseline.volatile.apply(index + 1, replay.snapshot());
+        if let Some(path) = first_difference(&explained, found) {
             let reason = format!("the call does not explain {} after it", path.display());
             return Err(not_explorable(&reason, Some(baseline.describe(*index))));
         }
@@ -115,6 +116,7 @@ fn check_each_call(journal: &Journal, baseline: &Baseline) -> Result<(), Explore
 /// Returns an error unless the directory has the content that the journal explains.
 pub(super) fn check_content(
     journal: &Journal,
+    run: &Baseline,
     explorer: &Explorer<'_>,
     moment: &str,
 ) -> Result<(), ExploreError> {
@@ -123,7 +125,8 @@ pub(super) fn check_content(
         let reason = format!("{} is a device, a FIFO or a socket", path.display());
         return Err(not_explorable(&reason, None));
     }
-    match first_difference(&journal.live(), &content) {
+    let explained = run.volatile.apply(usize::MAX, journal.live());
+    match first_difference(&explained, &content) {
         None => Ok(()),
         Some(path) => {
             let path = path.display();

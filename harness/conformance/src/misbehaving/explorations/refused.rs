@@ -1,38 +1,12 @@
 //! Operations that cannot be explored, and invariants that panic.
 
-use super::{OLD, explore, rightly};
+use super::{explore, rightly};
 use clarity_chaos::explore::{Crash, Errno};
 use clarity_chaos::{Context, Result, chaos};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
-
-/// Writes through a shared mapping, without a system call.
-#[chaos(non_destructive)]
-fn through_a_mapping(cx: Context) -> Result {
-    use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
-    explore(&cx, |dir| {
-        let file = File::options()
-            .read(true)
-            .write(true)
-            .open(dir.join("current"))?;
-        // SAFETY: the mapping is new, nothing truncates the file, the write is in the mapped range.
-        unsafe {
-            let place = mmap(
-                std::ptr::null_mut(),
-                OLD.len(),
-                ProtFlags::READ | ProtFlags::WRITE,
-                MapFlags::SHARED,
-                &file,
-                0,
-            )?;
-            place.cast::<u8>().write(b'T');
-            munmap(place, OLD.len())?;
-        }
-        Ok(())
-    })
-}
 
 /// Writes only outside the explored directory.
 #[chaos(non_destructive)]
