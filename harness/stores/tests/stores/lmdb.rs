@@ -4,7 +4,7 @@ use crate::verdict::expect_broken;
 use clarity_chaos::explore::{Crash, ExploreError, Explored, PowerLoss, acknowledge};
 use clarity_chaos::{Context, Result, chaos};
 use heed::types::Str;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions, WithoutTls};
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, WithoutTls};
 use std::path::Path;
 
 /// The number of keys that each transaction writes.
@@ -13,24 +13,31 @@ const KEYS: usize = 20;
 /// The number of transactions.
 const BATCHES: usize = 2;
 
-fn open(dir: &Path, flags: EnvFlags) -> Result<(Env<WithoutTls>, Database<Str, Str>)> {
+/// Opens the database, and calls `work` with it.
+fn with_database<T>(
+    dir: &Path,
+    flags: EnvFlags,
+    work: impl FnOnce(&Env<WithoutTls>, Database<'_, Str, Str>) -> Result<T>,
+) -> Result<T> {
     let mut options = EnvOpenOptions::new().read_txn_without_tls();
     options.map_size(1 << 20);
     // SAFETY: no other environment of this process has the directory open.
     let env = unsafe { options.flags(flags).open(dir)? };
     let transaction = env.write_txn()?;
-    let create = |creator: &mut heed::DatabaseCreator<'_>, transaction: &mut heed::RwTxn<'_>| {
-        let database = creator.create_database::<Str, Str>(transaction, None)?;
-        Ok::<_, heed::Error>(heed::CommitOrAbort::<_, ()>::Commit(database))
-    };
     let database = env
-        .create_databases_and_commit(transaction, create)?
+        .create_databases_and_commit(
+            transaction,
+            |creator, transaction| -> Result<_, heed::Error> {
+                let database = creator.create_database::<Str, Str>(transaction, None)?;
+                Ok(CommitOrAbort::<_, ()>::Commit(database))
+            },
+        )?
         .unwrap_commit();
-    Ok((env, database))
+    work(&env, database)
 }
 
 /// Writes all keys in one transaction.
-fn put(env: &Env<WithoutTls>, database: Database<Str, Str>, batch: usize) -> Result {
+fn put(env: &Env<WithoutTls>, database: Database<'_, Str, Str>, batch: usize) -> Result {
     let mut transaction = env.write_txn()?;
     for key in 0..KEYS {
         let value = format!("{batch} {}", "x".repeat(300));
@@ -41,26 +48,29 @@ fn put(env: &Env<WithoutTls>, database: Database<Str, Str>, batch: usize) -> Res
 }
 
 fn operate(dir: &Path, flags: EnvFlags) -> Result {
-    let (env, database) = open(dir, flags)?;
-    for batch in 1..=BATCHES {
-        put(&env, database, batch)?;
-        acknowledge();
-    }
-    Ok(())
+    with_database(dir, flags, |env, database| {
+        for batch in 1..=BATCHES {
+            put(env, database, batch)?;
+            acknowledge();
+        }
+        Ok(())
+    })
 }
 
 /// Requires one batch in all keys, at least the last acknowledged one.
 fn is_durable(dir: &Path, crash: Crash) -> Result {
-    let (env, database) = open(dir, EnvFlags::empty())?;
-    let transaction = env.read_txn()?;
-    let mut batches = Vec::new();
-    for key in 0..KEYS {
-        let value = database
-            .get(&transaction, &format!("key {key}"))?
-            .ok_or("a key is missing")?;
-        let (batch, _) = value.split_once(' ').ok_or("a value is damaged")?;
-        batches.push(batch.parse::<usize>()?);
-    }
+    let mut batches = with_database(dir, EnvFlags::empty(), |env, database| {
+        let transaction = env.read_txn()?;
+        let mut batches = Vec::new();
+        for key in 0..KEYS {
+            let value = database
+                .get(&transaction, &format!("key {key}"))?
+                .ok_or("a key is missing")?;
+            let (batch, _) = value.split_once(' ').ok_or("a value is damaged")?;
+            batches.push(batch.parse::<usize>()?);
+        }
+        Ok(batches)
+    })?;
     batches.dedup();
     match batches[..] {
         [batch] if batch >= crash.acknowledgements() => Ok(()),
@@ -72,9 +82,9 @@ fn is_durable(dir: &Path, crash: Crash) -> Result {
 }
 
 fn explore(cx: &Context, flags: EnvFlags) -> Result<Result<Explored, ExploreError>> {
-    let (env, database) = open(cx.dir(), EnvFlags::empty())?;
-    put(&env, database, 0)?;
-    env.prepare_for_closing().wait();
+    with_database(cx.dir(), EnvFlags::empty(), |env, database| {
+        put(env, database, 0)
+    })?;
     // LMDB clears its table of readers when no process has the environment open.
     let exploration = cx.explore().volatile("lock.mdb").states(300);
     Ok(exploration

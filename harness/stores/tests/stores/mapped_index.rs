@@ -48,7 +48,10 @@ fn append(dir: &Path, record: &str, order: Order) -> Result {
     let mut index = map(dir)?;
     let number = count(&index);
     let end = log.metadata()?.len() + record.len() as u64;
-    let write = |log: &mut File| log.write_all(record.as_bytes()).and_then(|()| log.sync_all());
+    let write = |log: &mut File| {
+        log.write_all(record.as_bytes())
+            .and_then(|()| log.sync_all())
+    };
     if !matches!(order, Order::IndexFirst) {
         write(&mut log)?;
     }
