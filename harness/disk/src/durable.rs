@@ -230,11 +230,12 @@ impl Walk<'_> {
             }
         }
         changes.data = !changes.dirty.is_empty();
-        changes.any &= !is_full || changes.data;
         let last_change = match kind {
             SyncKind::Full => changes.sync,
             SyncKind::Data => changes.data_sync,
         };
+        // `fdatasync` of a new file leaves work to `fsync` if ext4 need not commit all its changes.
+        changes.any &= !is_full || changes.data || changes.sync > last_change;
         if !self.durable.ranges.contains_key(&index) {
             self.keep_bytes(file, index);
         }
