@@ -9,6 +9,8 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "harness/guide/explorations.md"
 MODELS = ROOT / "harness/disk/src/power_loss.rs"
 OPTIONS = ROOT / "harness/src/test/explore/exploration.rs"
+MAPPING_OPTIONS = ROOT / "harness/src/test/explore/exploration/mapped_files.rs"
+OPTION = r"^    pub fn (\w+)(?:<\w+>)?\(\s*(?:mut )?self\b"
 
 
 def names(path, pattern, least):
@@ -23,7 +25,7 @@ def names(path, pattern, least):
 def main():
     page = PAGE.read_text()
     models = names(MODELS, r"^    ([A-Z]\w+),$", 3)
-    options = names(OPTIONS, r"^    pub fn (\w+)(?:<\w+>)?\(\s*self\b", 4)
+    options = names(OPTIONS, OPTION, 4) + names(MAPPING_OPTIONS, OPTION, 2)
     missing = [f"the model PowerLoss::{model}" for model in models if f"`PowerLoss::{model}`" not in page]
     missing += [f"the option {option}" for option in options if not re.search(rf"\b{option}\(", page)]
     for each in missing:

@@ -225,11 +225,12 @@ impl Walk<'_> {
             self.durable.changes.entry(file).or_default().push(index);
         }
         changes.data = !changes.dirty.is_empty();
-        changes.any &= !is_full || changes.data;
         let last_change = match kind {
             SyncKind::Full => changes.sync,
             SyncKind::Data => changes.data_sync,
         };
+        // `fdatasync` of a new file leaves work to `fsync` if ext4 need not commit all its changes.
+        changes.any &= !is_full || changes.data || changes.sync > last_change;
         if is_whole {
             self.keep_bytes(file, index);
         }

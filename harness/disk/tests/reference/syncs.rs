@@ -146,8 +146,10 @@ impl Disk {
             }
             Model::Ext4Ordered => {}
         }
-        if with_metadata {
-            self.nodes[file].meta_dirty = false;
+        // ext4 need not have committed the later changes of a new file with an fdatasync.
+        let node = &mut self.nodes[file];
+        if with_metadata && (full || node.sync_step <= node.datasync_step) {
+            node.meta_dirty = false;
         }
     }
 

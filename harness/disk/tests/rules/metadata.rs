@@ -363,3 +363,12 @@ fn new_file_that_had_a_synced_name_before_can_be_missing() {
     let state = "d0/, a=1:N n1, x=100:x n1";
     assert!(!has(&program, Model::Journaled, state));
 }
+
+/// `fdatasync` of a new file need not bring a change of the mode, so `fsync` has to.
+#[test]
+fn fsync_after_fdatasync_of_a_new_file_brings_the_mode() {
+    let program = [create("c"), chmod("c", 0o600), fdatasync(0)];
+    assert_eq!(numbers(&program), [3, 2, 2]);
+    let program = [&program[..], &[fsync(0)]].concat();
+    assert_eq!(numbers(&program), [2, 1, 1]);
+}
