@@ -67,7 +67,7 @@ impl<'a> Durable<'a> {
                     grows,
                     ..
                 } => {
-                    walk.change(*file, index, true, *grows);
+                    walk.write(*file, index, *grows);
                     walk.durable.changes.entry(*file).or_default().push(index);
                     let pages = offset / PAGE..(offset + bytes.len()).div_ceil(PAGE);
                     let changes = walk.nodes.entry(*file).or_default();
@@ -143,6 +143,8 @@ struct Changes {
     sync: usize,
     /// The same for `fdatasync`.
     data_sync: usize,
+    /// Whether a call has set the time of modification to the present.
+    is_modified: bool,
     /// The pages with bytes that no sync has written.
     dirty: BTreeSet<usize>,
     /// The pages that a failed sync has lost, and that no later write has touched.
@@ -184,6 +186,20 @@ impl Walk<'_> {
         }
     }
 
+    /// Notes a write.
+    ///
+    /// If a write changes no length, `fsync` commits its new time of modification. Soon after an
+    /// earlier change of the file, the coarse clock of the kernel still gives the same time.
+    fn write(&mut self, file: NodeId, index: usize, grows: bool) {
+        let changes = self.nodes.entry(file).or_default();
+        if grows || !changes.is_modified {
+            self.change(file, index, true, grows);
+        } else {
+            (changes.data, changes.any) = (true, true);
+        }
+        self.nodes.entry(file).or_default().is_modified = true;
+    }
+
     /// Notes a change of a node. `commits_data` is whether `fdatasync` must commit the change.
     fn change(&mut self, node: NodeId, index: usize, data: bool, commits_data: bool) {
         let changes = self.nodes.entry(node).or_default();
@@ -191,6 +207,7 @@ impl Walk<'_> {
         changes.any = true;
         changes.sync = index + 1;
         if commits_data {
+            changes.is_modified = true;
             changes.data_sync = index + 1;
         }
     }

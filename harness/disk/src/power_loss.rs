@@ -31,7 +31,8 @@ pub enum PowerLoss {
     ///
     /// All changes of metadata reach the disk in the order of the calls. A sync brings the changes
     /// of metadata up to the last change of the synced file. It need not bring later changes: the
-    /// kernel commits when it likes, and then the sync has nothing to commit. No promise comes
+    /// kernel commits when it likes, and then the sync has nothing to commit. A second overwrite
+    /// of a file is no change of metadata: its time can be that of the first one. No promise comes
     /// from `auto_da_alloc`.
     Ext4Ordered,
 }

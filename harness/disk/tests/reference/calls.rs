@@ -105,6 +105,7 @@ impl Disk {
             old: None,
             new: Some(node),
         }]);
+        self.nodes[node].was_modified = true;
         self.nodes[node].sync_step = self.step;
         self.nodes[node].datasync_step = self.step;
         Some(node)
@@ -258,7 +259,11 @@ impl Disk {
         let end = start + bytes.len();
         node.data_dirty = true;
         node.meta_dirty = true;
-        node.sync_step = self.step;
+        // Soon after another change of the bytes, the time of a write can be the same.
+        if end > node.bytes.len() || !node.was_modified {
+            node.sync_step = self.step;
+        }
+        node.was_modified = true;
         if end > node.bytes.len() {
             node.datasync_step = self.step;
             node.bytes.resize(end, 0);
@@ -303,6 +308,7 @@ impl Disk {
                     node.bytes.resize(*length, 0);
                     node.data_dirty = true;
                     node.meta_dirty = true;
+                    node.was_modified = true;
                     node.sync_step = self.step;
                     node.datasync_step = self.step;
                     node.events.push(Event::Size {
@@ -315,6 +321,7 @@ impl Disk {
                 Part::Unnamed { node } => {
                     let node = &mut self.nodes[*node];
                     node.meta_dirty = true;
+                    node.was_modified = true;
                     node.sync_step = self.step;
                     node.datasync_step = self.step;
                 }

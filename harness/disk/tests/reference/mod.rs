@@ -244,6 +244,8 @@ struct Node {
     first_named: Option<usize>,
     /// Whether the file has had a name.
     was_named: bool,
+    /// Whether the program created the file, or changed its bytes or length.
+    was_modified: bool,
     data_dirty: bool,
     meta_dirty: bool,
     /// The step of the last change that an fsync must commit, and that an fdatasync must.
@@ -321,6 +323,7 @@ impl Disk {
             created: None,
             first_named: None,
             was_named: true,
+            was_modified: false,
             data_dirty: false,
             meta_dirty: false,
             sync_step: 0,

@@ -372,3 +372,13 @@ fn fsync_after_fdatasync_of_a_new_file_brings_the_mode() {
     let program = [&program[..], &[fsync(0)]].concat();
     assert_eq!(numbers(&program), [2, 1, 1]);
 }
+
+/// The second write can have the same time of modification as the first one.
+#[test]
+fn fsync_of_a_second_overwrite_need_not_commit() {
+    let program = [open("x"), overwrite(0), fsync(0), chmod("a", 0o600)];
+    let again = [overwrite(0), fsync(0)];
+    assert_eq!(numbers(&[&program[..], &again].concat()), [2, 2, 2]);
+    let grown = [append(0, 1, b'N'), fsync(0)];
+    assert_eq!(numbers(&[&program[..], &grown].concat()), [2, 2, 1]);
+}
