@@ -37,7 +37,7 @@ impl History {
         });
         let mut steps = vec![0];
         let mut step = 0;
-        for _ in &program.ops {
+        for _ in &program.calls {
             step += 1;
             step += usize::from(middles.contains(&step));
             steps.push(step);

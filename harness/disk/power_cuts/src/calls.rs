@@ -93,6 +93,8 @@ impl Caller {
             Op::Mkdir { path } => fs::create_dir(at(path)),
             Op::Rmdir { path } => fs::remove_dir(at(path)),
             Op::Symlink { target, path } => std::os::unix::fs::symlink(target, at(path)),
+            // No program of the tool has mappings.
+            Op::Store { .. } | Op::Msync { .. } => Err(io::ErrorKind::Unsupported.into()),
             Op::Fsync { handle } => self.with(*handle, File::sync_all),
             Op::Fdatasync { handle } => self.with(*handle, File::sync_data),
             Op::FsyncDir { path } => File::open(at(path))?.sync_all(),

@@ -4,7 +4,7 @@ use crate::admissible::{Admissible, History};
 use crate::error::{Error, Result};
 use crate::file_system::FileSystem;
 use crate::options::Options;
-use crate::programs::Program;
+use crate::programs::{self, Program};
 use crate::shown;
 use crate::trial::{Bench, Observation};
 use clarity_chaos_disk::{PowerLoss, Snapshot};
@@ -98,7 +98,7 @@ impl<'a> Campaign<'a> {
 
     fn try_program(&mut self, bench: &Bench, seed: u64) -> Result<()> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let program = Program::draw(&mut rng);
+        let program = Program::draw(programs::UNMAPPED, &mut rng);
         let history = History::new(&program);
         let list = |model| Admissible::list(&history, model, self.options.sector_size);
         let models = self.file_system.models().iter().copied().map(list);
@@ -108,7 +108,7 @@ impl<'a> Campaign<'a> {
         };
         let empty = Program {
             before: program.before.clone(),
-            ops: Vec::new(),
+            calls: Vec::new(),
         };
         let (before, live) = (empty.journal().live(), history.journal.live());
         let trial = bench.run(&program, &before, &live, self.options.lost, &mut rng)?;

@@ -44,8 +44,8 @@ fn runs(bytes: &[u8]) -> String {
 
 /// Formats the calls of a program, a line for each.
 pub(crate) fn calls(program: &Program) -> String {
-    let lines = program.ops.iter().enumerate().map(|(number, op)| {
-        let call = match op {
+    let lines = program.calls.iter().enumerate().map(|(number, call)| {
+        let call = match &call.op {
             Op::Write {
                 handle,
                 at,

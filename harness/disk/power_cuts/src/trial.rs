@@ -10,6 +10,7 @@ use crate::image::Image;
 use crate::moments::{Cut, Moment, moments};
 use crate::programs::Program;
 use crate::recorder::{Record, Recorder};
+use crate::reference::process_call::ProcessCall;
 use crate::tree;
 use clarity_chaos_disk::Snapshot;
 use rand_chacha::ChaCha8Rng;
@@ -128,7 +129,7 @@ impl Bench {
         rustix::fs::syncfs(&other).map_err(Error::at("sync", &path))?;
         let base = self.recorder.start();
         let mut caller = Caller::new(root.clone());
-        for (number, op) in program.ops.iter().enumerate() {
+        for (number, ProcessCall { op, .. }) in program.calls.iter().enumerate() {
             if let Some(background) = Background::draw(rng) {
                 self.recorder.add(Record::Background(background));
                 let done = background.run(&root, &mut other);

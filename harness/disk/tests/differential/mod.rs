@@ -68,15 +68,15 @@ fn compare(program: &Program) -> Option<usize> {
     let live = programs::in_terms_of_reference(&journal.live());
     assert_eq!(
         live,
-        reference::live(&program.before, &program.ops),
+        reference::live(&program.before, &program.calls),
         "live: {program:?}"
     );
     let mut compared = 0;
-    for calls in 0..=program.ops.len() {
+    for calls in 0..=program.calls.len() {
         let mut weaker: Option<BTreeSet<State>> = None;
         for (model, other) in MODELS {
-            let (before, ops) = (&program.before, &program.ops);
-            let expected = reference::states(before, ops, calls, other, SECTOR, LIMIT)?;
+            let (before, of) = (&program.before, &program.calls);
+            let expected = reference::states(before, of, calls, other, SECTOR, LIMIT)?;
             let found = states(&journal, calls, model)?;
             let missing: Vec<&State> = expected.difference(&found).take(2).collect();
             let added: Vec<&State> = found.difference(&expected).take(2).collect();
@@ -110,7 +110,7 @@ fn models_have_the_same_states_as_the_reference() {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut compared, mut states, mut drawn_again) = (0, 0, 0);
     while compared < programs {
-        match compare(&Program::draw(&mut rng)) {
+        match compare(&Program::draw(programs::ALL, &mut rng)) {
             Some(count) => (compared, states) = (compared + 1, states + count),
             None => drawn_again += 1,
         }
@@ -126,10 +126,11 @@ fn representative_and_drawn_states_are_possible() {
     let mut rng = ChaCha8Rng::seed_from_u64(number("PROGRAMS_SEED", 1));
     let mut checked = 0;
     while checked < 200 {
-        let program = Program::draw(&mut rng);
+        let variety = [programs::ALL, programs::UNMAPPED][rng.random_range(0..2)];
+        let program = Program::draw(variety, &mut rng);
         let journal = program.journal();
         for (model, _) in MODELS {
-            journal.with_states(program.ops.len(), model, SECTOR, |states| {
+            journal.with_states(program.calls.len(), model, SECTOR, |states| {
                 let Some(all) = states.all(64 * LIMIT) else {
                     return;
                 };

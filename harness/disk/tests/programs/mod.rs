@@ -1,130 +1,84 @@
 //! Random programs, in the terms of the reference and of the crate.
 
+use crate::reference::process_call::ProcessCall;
 use crate::reference::{Entry, Op, State, WriteSync};
 use clarity_chaos_disk::{self as disk, Journal, NodeId, Snapshot, SnapshotBuilder, SyncKind};
+use draw::draw_call;
 use rand::RngExt as _;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 use std::path::Path;
 
+mod draw;
+
 /// The names of all programs, of which each has three.
 const NAMES: [&str; 5] = ["a", "b", "c", "d/a", "d/b"];
 
-/// Offsets and lengths, in bytes, at the borders of sectors and blocks.
-const OFFSETS: [u64; 7] = [0, 100, 500, 512, 700, 1000, 4090];
-const LENGTHS: [u64; 6] = [0, 50, 512, 800, 4096, 5000];
+/// The calls and files that programs have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Variety {
+    /// The number of kinds of calls.
+    kinds: u8,
+    /// The number of lengths of files before the first call.
+    lengths: usize,
+    /// The maximum number of processes.
+    processes: usize,
+}
+
+pub(crate) const ALL: Variety = Variety {
+    kinds: draw::KINDS,
+    lengths: LENGTHS.len(),
+    processes: 2,
+};
+
+/// Programs of one process without mappings.
+pub(crate) const UNMAPPED: Variety = Variety {
+    kinds: draw::UNMAPPED_KINDS,
+    lengths: 3,
+    processes: 1,
+};
+
+/// The lengths of files before the first call, in bytes.
+const LENGTHS: [usize; 4] = [100, 700, 1100, 5000];
 
 #[derive(Clone, Debug)]
 pub(crate) struct Program {
     pub(crate) before: State,
-    pub(crate) ops: Vec<Op>,
+    /// The calls of one process, or of two.
+    pub(crate) calls: Vec<ProcessCall>,
 }
 
 impl Program {
-    pub(crate) fn draw(rng: &mut ChaCha8Rng) -> Self {
+    pub(crate) fn draw(variety: Variety, rng: &mut ChaCha8Rng) -> Self {
         let names: Vec<&str> = NAMES.sample(rng, 3).copied().collect();
         let mut before = State::from([("d".to_owned(), Entry::Directory { mode: 0o755 })]);
         for name in &names {
             if rng.random() {
-                let length = [100, 700, 1100][rng.random_range(0..3)];
+                let length = LENGTHS[rng.random_range(0..variety.lengths)];
                 let bytes = vec![name.as_bytes()[name.len() - 1]; length];
                 before.insert((*name).to_owned(), Entry::File { mode: 0o644, bytes });
             }
         }
         let mut program = Self {
             before,
-            ops: Vec::new(),
+            calls: Vec::new(),
         };
-        let mut handles = 0;
+        let mut handles = [0; 2];
+        // A fixed number needs no random one, so a seed of the power cuts keeps its program.
+        let processes = match variety.processes {
+            1 => 1,
+            most => rng.random_range(1..=most),
+        };
         for number in 0..rng.random_range(3..=8) {
-            program.add(&names, number, &mut handles, rng);
+            let process = match processes {
+                1 => 0,
+                _ => rng.random_range(0..processes),
+            };
+            let ops = draw_call(variety.kinds, &names, number, &mut handles[process], rng);
+            let calls = ops.into_iter().map(|op| ProcessCall { process, op });
+            program.calls.extend(calls);
         }
         program
-    }
-
-    fn add(&mut self, names: &[&str], number: u8, handles: &mut usize, rng: &mut ChaCha8Rng) {
-        let name = |rng: &mut ChaCha8Rng| (*names.choose(rng).unwrap()).to_owned();
-        let path = name(rng);
-        let kind = rng.random_range(0..24);
-        let other = name(rng);
-        let op = match kind {
-            11 | 12 => Op::Rename {
-                from: path,
-                to: other,
-            },
-            13 => Op::Link {
-                from: path,
-                to: other,
-            },
-            14 => Op::Unlink { path },
-            15 | 16 => Op::FsyncDir {
-                path: ["", "d"][rng.random_range(0..2)].to_owned(),
-            },
-            17 => Op::Chmod {
-                path,
-                mode: [0o600, 0o640][rng.random_range(0..2)],
-            },
-            18 => Op::Exchange { a: path, b: other },
-            19 if rng.random_range(0..4) == 0 => Op::SyncAll,
-            22 => {
-                *handles += 1;
-                Op::OpenUnnamed
-            }
-            23 if *handles > 0 => Op::LinkHandle {
-                handle: rng.random_range(0..*handles),
-                to: other,
-            },
-            _ => {
-                // Other calls use a new handle, or a handle of before, whose file can have another
-                // name by now.
-                let is_old = *handles > 0 && rng.random_range(0..3) == 0;
-                let handle = if is_old {
-                    rng.random_range(0..*handles)
-                } else {
-                    let truncate = rng.random_range(0..6) == 0;
-                    self.ops.push(Op::Open {
-                        path,
-                        create: true,
-                        truncate,
-                    });
-                    *handles += 1;
-                    *handles - 1
-                };
-                Self::on_handle(handle, kind, number, rng)
-            }
-        };
-        self.ops.push(op);
-    }
-
-    fn on_handle(handle: usize, kind: u8, number: u8, rng: &mut ChaCha8Rng) -> Op {
-        match kind {
-            0..=4 => {
-                let at = *OFFSETS.choose(rng).unwrap();
-                // At most two sectors.
-                let length = rng.random_range(1..=1024 - usize::try_from(at).unwrap() % 512);
-                let sync = match rng.random_range(0..8) {
-                    0 => WriteSync::Data,
-                    1 => WriteSync::Full,
-                    _ => WriteSync::None,
-                };
-                Op::Write {
-                    handle,
-                    at: (kind < 4).then_some(at),
-                    bytes: vec![b'0' + number; if kind < 4 { length } else { length.min(300) }],
-                    sync,
-                }
-            }
-            5 | 6 => Op::Truncate {
-                handle,
-                length: *LENGTHS.choose(rng).unwrap(),
-            },
-            7 => Op::Allocate {
-                handle,
-                length: *LENGTHS[1..].choose(rng).unwrap(),
-            },
-            8 | 9 => Op::Fdatasync { handle },
-            _ => Op::Fsync { handle },
-        }
     }
 
     /// The journal of the program's calls.
@@ -135,9 +89,10 @@ impl Program {
     /// The journal of the program's calls. `between` is called between each write and its sync.
     pub(crate) fn journal_with(&self, between: &mut dyn FnMut(&mut Journal)) -> Journal {
         let mut journal = Journal::new(&to_snapshot(&self.before));
-        let mut handles: Vec<Option<NodeId>> = Vec::new();
-        for op in &self.ops {
-            apply(&mut journal, &mut handles, op, between);
+        // The journal knows no processes; each process has handles of its own.
+        let mut handles: [Vec<Option<NodeId>>; 2] = Default::default();
+        for ProcessCall { process, op } in &self.calls {
+            apply(&mut journal, &mut handles[*process], op, between);
             journal.end_call();
         }
         journal
@@ -215,6 +170,17 @@ fn apply(
         Op::Rmdir { path } => journal.remove_directory(Path::new(path)),
         Op::Mkdir { path } => drop(journal.make_directory(Path::new(path), 0o755)),
         Op::Symlink { target, path } => drop(journal.symlink(target.into(), Path::new(path))),
+        Op::Store { handle, at, bytes } => {
+            if let Some(file) = handles[*handle] {
+                journal.store(file, usize::try_from(*at).unwrap(), bytes);
+            }
+        }
+        Op::Msync { handle, at, length } => {
+            let [start, length] = [*at, *length].map(|number| usize::try_from(number).unwrap());
+            if let Some(file) = handles[*handle] {
+                journal.sync_range(file, SyncKind::Data, start..start + length);
+            }
+        }
         Op::Fsync { handle } => sync(journal, handles[*handle], SyncKind::Full),
         Op::Fdatasync { handle } => sync(journal, handles[*handle], SyncKind::Data),
         Op::FsyncDir { path } => sync(journal, journal.find(Path::new(path)), SyncKind::Full),

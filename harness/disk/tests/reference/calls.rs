@@ -12,14 +12,14 @@ impl Disk {
                 truncate,
             } => {
                 let opened = self.open(path, *create, *truncate);
-                self.handles.push(opened);
+                self.add_handle(opened);
             }
             Op::OpenUnnamed => {
                 let node = self.add(Kind::File, 0o644, Vec::new());
                 self.nodes[node].created = Some(self.units.len());
                 self.nodes[node].was_named = false;
                 self.make_unit(vec![Part::Unnamed { node }]);
-                self.handles.push(Some(node));
+                self.add_handle(Some(node));
             }
             Op::LinkHandle { handle, to } => self.on_file(*handle, |disk, file| {
                 let has_name = disk.entries.values().any(|node| *node == file);
@@ -52,6 +52,12 @@ impl Disk {
                     disk.resize(file, *length as usize);
                 }
             }),
+            Op::Store { handle, at, bytes } => {
+                self.on_file(*handle, |disk, file| disk.store(file, *at as usize, bytes));
+            }
+            Op::Msync { handle, at, length } => self.on_file(*handle, |disk, file| {
+                disk.msync(file, *at as usize, *length as usize);
+            }),
             Op::Fsync { handle } => self.on_file(*handle, |disk, file| disk.fsync(file)),
             Op::Fdatasync { handle } => self.on_file(*handle, |disk, file| disk.fdatasync(file)),
             Op::SyncAll => self.sync_all(),
@@ -66,12 +72,6 @@ impl Disk {
             | Op::FsyncDir { .. } => {
                 let _refused: Option<()> = self.call_on_path(op);
             }
-        }
-    }
-
-    fn on_file(&mut self, handle: usize, call: impl FnOnce(&mut Disk, usize)) {
-        if let Some(Some(file)) = self.handles.get(handle).copied() {
-            call(self, file);
         }
     }
 

@@ -198,8 +198,8 @@ impl Disk {
                     let range = *start..*end;
                     visible.push(Change::Synced { range, after });
                 }
-                Event::Write { start, end, after } => {
-                    if waiting.is_none() {
+                Event::Write { start, end, after } | Event::Store { start, end, after } => {
+                    if waiting.is_none() && matches!(event, Event::Write { .. }) {
                         ends.push(*end);
                     }
                     let end = waiting.map_or(*end, |from| from.min(*end));

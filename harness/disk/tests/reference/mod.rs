@@ -2,10 +2,13 @@
 //!
 //! It shares nothing with the crate. It repeats all work for each choice: use small programs.
 
+use process_call::ProcessCall;
 use std::collections::{BTreeMap, BTreeSet};
 
 mod calls;
 mod choices;
+mod mappings;
+pub(crate) mod process_call;
 mod syncs;
 
 const ROOT: usize = 0;
@@ -28,7 +31,7 @@ pub(crate) enum WriteSync {
     Full,
 }
 
-/// One call. A handle is the number of an `Open` call, counted from 0.
+/// One call. A handle is the number of an `Open` call of the same process, counted from 0.
 ///
 /// A call that Linux refuses changes nothing. The handle of a failed `Open` is dead.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +94,18 @@ pub(crate) enum Op {
         target: String,
         path: String,
     },
+    /// Stores bytes through a shared mapping of the file. Bytes behind the end are lost.
+    Store {
+        handle: usize,
+        at: u64,
+        bytes: Vec<u8>,
+    },
+    /// Calls `msync` with `MS_SYNC` on these mapped bytes.
+    Msync {
+        handle: usize,
+        at: u64,
+        length: u64,
+    },
     Fsync {
         handle: usize,
     },
@@ -119,15 +134,15 @@ pub(crate) type State = BTreeMap<String, Entry>;
 /// Also returns `None` under `Posix` if more than 16 changes are not covered by a sync.
 pub(crate) fn states(
     before: &State,
-    program: &[Op],
+    program: &[impl Into<ProcessCall> + Clone],
     calls: usize,
     model: Model,
     sector: usize,
     limit: usize,
 ) -> Option<BTreeSet<State>> {
     let mut disk = Disk::new(before, model);
-    for op in program.iter().take(calls) {
-        disk.call(op);
+    for call in program.iter().take(calls) {
+        disk.call_of_process(&call.clone().into());
     }
     let mut all = BTreeSet::new();
     for (chosen, removed) in disk.metadata_choices()? {
@@ -140,10 +155,10 @@ pub(crate) fn states(
 }
 
 /// Returns the live state after all calls, as the page cache has it.
-pub(crate) fn live(before: &State, program: &[Op]) -> State {
+pub(crate) fn live(before: &State, program: &[impl Into<ProcessCall> + Clone]) -> State {
     let mut disk = Disk::new(before, Model::Posix);
-    for op in program {
-        disk.call(op);
+    for call in program {
+        disk.call_of_process(&call.clone().into());
     }
     let modes = disk.nodes.iter().map(|node| node.mode).collect::<Vec<_>>();
     let bytes = disk
@@ -216,13 +231,19 @@ enum Event {
         end: usize,
         after: Vec<u8>,
     },
+    /// A store through a mapping, which never makes the file longer.
+    Store {
+        start: usize,
+        end: usize,
+        after: Vec<u8>,
+    },
     Size {
         unit: usize,
         length: usize,
         before: usize,
         after: Vec<u8>,
     },
-    /// A sync of whole blocks.
+    /// A sync of a block.
     Sync {
         start: usize,
         end: usize,
@@ -263,7 +284,10 @@ struct Disk {
     nodes: Vec<Node>,
     first_entries: Entries,
     entries: Entries,
-    handles: Vec<Option<usize>>,
+    /// The handles of each process.
+    handles: BTreeMap<usize, Vec<Option<usize>>>,
+    /// The process that makes the present call.
+    process: usize,
     units: Vec<Vec<Part>>,
     /// The parts that syncs covered: `Posix` and `Journaled`.
     synced: Parts,
@@ -288,7 +312,8 @@ impl Disk {
             nodes: Vec::new(),
             first_entries: Entries::new(),
             entries: Entries::new(),
-            handles: Vec::new(),
+            handles: BTreeMap::new(),
+            process: 0,
             units: Vec::new(),
             synced: Parts::new(),
             logged: BTreeSet::new(),

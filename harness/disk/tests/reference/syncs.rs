@@ -20,7 +20,7 @@ impl Disk {
     }
 
     /// Btrfs logs the names of a file at each sync of the file.
-    fn log_file(&mut self, file: usize) {
+    pub(super) fn log_file(&mut self, file: usize) {
         let names = self.names_to(file);
         for list in &mut self.extras {
             list.push((names.clone(), Parts::new()));
@@ -91,7 +91,7 @@ impl Disk {
     }
 
     /// Tells whether the program created the file and no sync brought its creation.
-    fn is_new(&self, file: usize) -> bool {
+    pub(super) fn is_new(&self, file: usize) -> bool {
         self.nodes[file]
             .created
             .is_some_and(|unit| match self.model {
@@ -106,20 +106,23 @@ impl Disk {
         self.nodes[file].data_dirty = false;
     }
 
-    /// Syncs the bytes of these blocks, and the metadata as after a sync of all bytes.
+    /// Syncs the changed bytes of these blocks, and the metadata as after a sync of all bytes.
     pub(super) fn sync_blocks(&mut self, file: usize, blocks: Range<usize>, full: bool) {
         self.sync_metadata(file, full);
         self.log_file(file);
         let node = &mut self.nodes[file];
-        node.dirty_blocks.retain(|block| !blocks.contains(block));
+        let written: Vec<usize> = node.dirty_blocks.range(blocks).copied().collect();
+        node.dirty_blocks.retain(|block| !written.contains(block));
         node.data_dirty = !node.dirty_blocks.is_empty();
         // The times of the other blocks' writes are there, but a later fsync has bytes to bring.
         node.meta_dirty |= node.data_dirty;
-        node.events.push(Event::Sync {
-            start: blocks.start * BLOCK,
-            end: blocks.end * BLOCK,
-            after: node.bytes.clone(),
-        });
+        for block in written {
+            node.events.push(Event::Sync {
+                start: block * BLOCK,
+                end: (block + 1) * BLOCK,
+                after: node.bytes.clone(),
+            });
+        }
     }
 
     fn sync_metadata(&mut self, file: usize, full: bool) {
