@@ -75,6 +75,7 @@ impl ContentChoices {
         };
         let mut base = at_sync.bytes.len();
         let mut ends: Vec<usize> = Vec::new();
+        let mut growths: Vec<Range<usize>> = Vec::new();
         // Before a truncation reaches a journaled disk, only the pages that it keeps can change.
         let mut kept_pages = usize::MAX;
         let mut live_length = base;
@@ -91,6 +92,9 @@ impl ContentChoices {
                     // A store through a mapping never makes a file longer.
                     if !is_hidden && !*is_store {
                         ends.push(range.end);
+                        if range.end > live_length {
+                            growths.push(live_length.max(range.start)..range.end);
+                        }
                     }
                     live_length = live_length.max(range.end);
                     choices.writes.push(Write {
@@ -114,13 +118,15 @@ impl ContentChoices {
                     } else if kept_pages == usize::MAX {
                         base = *length;
                         ends.clear();
+                        growths.clear();
                         choices.kept = choices.kept.min(base);
                     }
                     live_length = *length;
                 }
                 FileEvent::Sync(pages) => {
-                    let end = pages.last().map_or(0, |page| (page + 1) * PAGE);
-                    base = base.max(end.min(live_length));
+                    for page in *pages {
+                        base = lengths::after_sync(*page, base, &ends, &growths, live_length);
+                    }
                     ends.retain(|end| *end > base);
                 }
             }

@@ -1,5 +1,6 @@
 //! The changes that the syncs of a program have made durable.
 
+use crate::changes::Changes;
 use crate::durable_bytes::{DurableBytes, PAGE};
 use crate::file_system::{FileSystem, NodeId};
 use crate::journal::{Event, Journal, Part, SyncKind};
@@ -67,7 +68,7 @@ impl<'a> Durable<'a> {
                     grows,
                     ..
                 } => {
-                    walk.write(*file, index, *grows);
+                    walk.write(*file, index, *offset..offset + bytes.len(), *grows);
                     walk.durable.changes.entry(*file).or_default().push(index);
                     let pages = offset / PAGE..(offset + bytes.len()).div_ceil(PAGE);
                     let changes = walk.nodes.entry(*file).or_default();
@@ -130,27 +131,6 @@ struct Walk<'a> {
     is_aborted: bool,
 }
 
-/// The unsynced changes of a file or directory.
-#[derive(Debug, Default)]
-struct Changes {
-    /// Whether bytes or the length changed.
-    data: bool,
-    /// Whether anything changed.
-    any: bool,
-    /// The part that created the node, if a call did.
-    creation: Option<PartId>,
-    /// The end of the log at the last change that `fsync` must commit, as an index.
-    sync: usize,
-    /// The same for `fdatasync`.
-    data_sync: usize,
-    /// Whether a call has set the time of modification to the present.
-    is_modified: bool,
-    /// The pages with bytes that no sync has written.
-    dirty: BTreeSet<usize>,
-    /// The pages that a failed sync has lost, and that no later write has touched.
-    lost: BTreeSet<usize>,
-}
-
 impl Walk<'_> {
     fn mark(&mut self, index: usize, id: PartId, part: &Part) {
         match part {
@@ -190,14 +170,21 @@ impl Walk<'_> {
     ///
     /// If a write changes no length, `fsync` commits its new time of modification. Soon after an
     /// earlier change of the file, the coarse clock of the kernel still gives the same time.
-    fn write(&mut self, file: NodeId, index: usize, grows: bool) {
+    fn write(&mut self, file: NodeId, index: usize, range: Range<usize>, grows: bool) {
+        let length = self.live.file(file).map_or(0, |found| found.bytes.len());
         let changes = self.nodes.entry(file).or_default();
         if grows || !changes.is_modified {
-            self.change(file, index, true, grows);
+            self.change(file, index, true, false);
         } else {
             (changes.data, changes.any) = (true, true);
         }
-        self.nodes.entry(file).or_default().is_modified = true;
+        let changes = self.nodes.entry(file).or_default();
+        changes.is_modified = true;
+        if grows {
+            changes
+                .growths
+                .push((index + 1, length.max(range.start)..range.end));
+        }
     }
 
     /// Notes a change of a node. `commits_data` is whether `fdatasync` must commit the change.
@@ -235,6 +222,10 @@ impl Walk<'_> {
         }
         let is_full = kind == SyncKind::Full || is_new && self.power_loss != PowerLoss::Posix;
         let written = take_pages(&mut changes.dirty, range);
+        let last_change = match kind {
+            SyncKind::Full => changes.sync,
+            SyncKind::Data => changes.last_data_change(range.is_some().then_some(&written)),
+        };
         // Without other pages, the sync of a range is one of the whole file.
         let is_whole = range.is_none() || changes.dirty.is_empty() && changes.lost.is_empty();
         if !is_whole {
@@ -242,10 +233,6 @@ impl Walk<'_> {
             self.durable.changes.entry(file).or_default().push(index);
         }
         changes.data = !changes.dirty.is_empty();
-        let last_change = match kind {
-            SyncKind::Full => changes.sync,
-            SyncKind::Data => changes.data_sync,
-        };
         // `fdatasync` of a new file leaves work to `fsync` if ext4 need not commit all its changes.
         changes.any &= !is_full || changes.data || changes.sync > last_change;
         if is_whole {

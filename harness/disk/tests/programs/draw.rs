@@ -17,8 +17,8 @@ const STORE_OFFSETS: [u64; 6] = [0, 90, 600, 1000, 4090, 4900];
 /// Offsets and lengths of mapped bytes.
 const RANGES: [(u64, u64); 5] = [(0, 1), (0, 4096), (4096, 1), (4096, 4096), (0, 8192)];
 
-/// Draws the call with this number, of the first `kinds` kinds. `handles` is the number of the process's handles. The call can
-/// need another one before it, which opens a file.
+/// Draws the call with this number, of the first `kinds` kinds. `handles` is the number of the
+/// process's handles. The call can need another one before it, which opens a file.
 pub(super) fn draw_call(
     kinds: u8,
     names: &[&str],

@@ -265,7 +265,8 @@ impl Disk {
         }
         node.was_modified = true;
         if end > node.bytes.len() {
-            node.datasync_step = self.step;
+            let growth = start.max(node.bytes.len())..end;
+            node.growths.push((self.step, growth));
             node.bytes.resize(end, 0);
         }
         node.bytes[start..end].copy_from_slice(bytes);

@@ -166,13 +166,17 @@ impl Disk {
         let mut visible: Vec<Change<'_>> = Vec::new();
         let mut base = node.durable.len();
         let mut ends: Vec<usize> = Vec::new();
+        let mut growths: Vec<Range<usize>> = Vec::new();
+        let mut live = node.durable.len();
         // Later bytes behind this offset wait for a truncation that is not chosen.
         let mut waiting: Option<usize> = None;
         for event in &node.events {
+            let live_after = event.after().len();
             match event {
                 Event::Size { unit, length, .. } if chosen.contains(&(*unit, 0)) => {
                     base = *length;
                     ends.clear();
+                    growths.clear();
                     visible.push(Change::Cut(*length));
                 }
                 // A truncation writes zeros to the rest of its block, as data.
@@ -193,7 +197,7 @@ impl Disk {
                     }
                 }
                 Event::Sync { start, end, after } => {
-                    base = base.max(*end.min(&after.len()));
+                    base = length_after_sync(*start..*end, base, &ends, &growths, after.len());
                     ends.retain(|end| *end > base);
                     let range = *start..*end;
                     visible.push(Change::Synced { range, after });
@@ -201,6 +205,7 @@ impl Disk {
                 Event::Write { start, end, after } | Event::Store { start, end, after } => {
                     if waiting.is_none() && matches!(event, Event::Write { .. }) {
                         ends.push(*end);
+                        growths.push(live.max(*start)..*end);
                     }
                     let end = waiting.map_or(*end, |from| from.min(*end));
                     visible.push(Change::Bytes {
@@ -209,6 +214,7 @@ impl Disk {
                     });
                 }
             }
+            live = live_after;
         }
         let grown = ends.iter().copied().max().unwrap_or(base).max(base);
         let mut lengths: BTreeSet<usize> = (base..grown).filter(|n| n % BLOCK == 0).collect();
@@ -340,4 +346,32 @@ fn sector_choices(
         }
     }
     choices
+}
+
+/// Returns the least length after a sync of one block.
+///
+/// ext4 sets the length with a new block, or with a write that makes the file longer in an old one.
+fn length_after_sync(
+    block: Range<usize>,
+    base: usize,
+    ends: &[usize],
+    growths: &[Range<usize>],
+    live: usize,
+) -> usize {
+    let can_end_inside = [&[base], ends]
+        .concat()
+        .iter()
+        .any(|n| n % BLOCK != 0 && block.contains(n));
+    if !can_end_inside {
+        return base.max(block.end.min(live));
+    }
+    let mut length = base;
+    for growth in growths {
+        for byte in growth.clone() {
+            if block.contains(&byte) {
+                length = length.max(byte + 1);
+            }
+        }
+    }
+    length
 }

@@ -4,6 +4,7 @@
 
 use process_call::ProcessCall;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 mod calls;
 mod choices;
@@ -251,6 +252,16 @@ enum Event {
     },
 }
 
+impl Event {
+    /// Returns the live bytes after the event.
+    fn after(&self) -> &[u8] {
+        match self {
+            Event::Write { after, .. } | Event::Store { after, .. } => after,
+            Event::Size { after, .. } | Event::Sync { after, .. } => after,
+        }
+    }
+}
+
 /// A file, directory or symlink.
 struct Node {
     kind: Kind,
@@ -272,6 +283,8 @@ struct Node {
     /// The step of the last change that an fsync must commit, and that an fdatasync must.
     sync_step: usize,
     datasync_step: usize,
+    /// The steps of writes that made the file longer, and the bytes behind the length before.
+    growths: Vec<(usize, Range<usize>)>,
     /// The bytes at the last sync, and all events since.
     durable: Vec<u8>,
     events: Vec<Event>,
@@ -353,6 +366,7 @@ impl Disk {
             meta_dirty: false,
             sync_step: 0,
             datasync_step: 0,
+            growths: Vec::new(),
             events: Vec::new(),
             dirty_blocks: BTreeSet::new(),
         });

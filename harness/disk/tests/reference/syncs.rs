@@ -101,14 +101,14 @@ impl Disk {
     }
 
     fn sync_file(&mut self, file: usize, full: bool) {
-        self.sync_metadata(file, full);
+        self.sync_metadata(file, full, 0..usize::MAX);
         self.make_bytes_durable(file);
         self.nodes[file].data_dirty = false;
     }
 
     /// Syncs the changed bytes of these blocks, and the metadata as after a sync of all bytes.
     pub(super) fn sync_blocks(&mut self, file: usize, blocks: Range<usize>, full: bool) {
-        self.sync_metadata(file, full);
+        self.sync_metadata(file, full, blocks.clone());
         self.log_file(file);
         let node = &mut self.nodes[file];
         let written: Vec<usize> = node.dirty_blocks.range(blocks).copied().collect();
@@ -125,14 +125,18 @@ impl Disk {
         }
     }
 
-    fn sync_metadata(&mut self, file: usize, full: bool) {
+    fn sync_metadata(&mut self, file: usize, full: bool, blocks: Range<usize>) {
         let with_metadata = full || self.is_new(file) && self.model != Model::Posix;
         let node = &self.nodes[file];
-        self.commit_until(if full {
-            node.sync_step
-        } else {
-            node.datasync_step
+        let is_synced = |block: &usize| blocks.contains(block) && node.dirty_blocks.contains(block);
+        // ext4 sets the greater length with the bytes behind the old one.
+        let grown = node.growths.iter().filter(|(_, bytes)| {
+            let mut of_growth = bytes.start / BLOCK..bytes.end.div_ceil(BLOCK);
+            blocks.end == usize::MAX || of_growth.any(|block| is_synced(&block))
         });
+        let grown = grown.map(|(step, _)| *step).max().unwrap_or_default();
+        let datasync_step = node.datasync_step.max(grown);
+        self.commit_until(if full { node.sync_step } else { datasync_step });
         match self.model {
             Model::Posix => {
                 self.synced.extend(self.sizes(file));
@@ -151,7 +155,7 @@ impl Disk {
         }
         // ext4 need not have committed the later changes of a new file with an fdatasync.
         let node = &mut self.nodes[file];
-        if with_metadata && (full || node.sync_step <= node.datasync_step) {
+        if with_metadata && (full || node.sync_step <= datasync_step) {
             node.meta_dirty = false;
         }
     }

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 mod calls;
 mod data;
+mod mappings;
 mod metadata;
 mod unnamed;
 
