@@ -24,7 +24,7 @@ const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT;
 #[cfg(not(target_vendor = "apple"))]
 const SEND_FLAGS: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
 
-/// The process that is told of its signal; 0 for none.
+/// The process whose termination signal is reported; 0 for none.
 static OWNER: AtomicI32 = AtomicI32::new(0);
 /// The descriptor that gets a byte for each signal.
 static SENDER: AtomicI32 = AtomicI32::new(-1);

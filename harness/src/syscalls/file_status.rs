@@ -5,8 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::time::SystemTime;
 
-/// Identifies a file, whatever its names are. After the last name and the last descriptor are gone,
-/// a new file can have the same identity.
+/// Identifies a file by its device and inode, not by a name. After the last name and descriptor are
+/// gone, a new file can have the same identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Identity {
     device: u64,

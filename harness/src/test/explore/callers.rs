@@ -18,8 +18,8 @@ pub(super) struct Caller {
 enum ProcessOrigin {
     /// The path from the operation's own process: each number counts the children of one process.
     Created(Vec<u32>),
-    /// The number of the process, from 0, in the order of first calls. Used if the process cannot
-    /// be told from others.
+    /// The number of the process, from 0, in the order of first calls. Used if the process is
+    /// not identified.
     Seen(usize),
 }
 

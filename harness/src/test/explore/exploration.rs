@@ -104,7 +104,7 @@ impl<'a> Exploration<'a> {
     /// operation's own process dies, its children go on until they end, or until the time limit of
     /// a run. [`Crash::victim`] names the dead process. The process does not die inside of a call.
     ///
-    /// Returns [`ExploreError::NotExplorable`] if the processes cannot be told apart in two runs:
+    /// Returns [`ExploreError::NotExplorable`] if a process has no name that two runs share:
     /// see [`OperationProcess::is_identified`](super::OperationProcess::is_identified).
     ///
     /// ```no_run

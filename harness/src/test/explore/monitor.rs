@@ -205,7 +205,7 @@ impl<'a> Monitor<'a> {
         if let (true, Some(limit)) = (timed_out, self.limit) {
             end = ChildEnd::Died(format!("it did not end within {limit:?}"));
         }
-        // Later creations of processes can show that a process cannot be told from others.
+        // A later creation can show that an earlier process has no certain name.
         for ((context, _), process) in self.calls.iter_mut().zip(&self.made_by) {
             if !self.processes.name(*process).is_identified() {
                 context.process = context.process.unidentified();

@@ -30,7 +30,7 @@ impl OperationProcess {
         program: [0; PROGRAM_LENGTH],
     };
 
-    /// Names a process that cannot be told from others.
+    /// Names a process whose place among the processes is unknown.
     pub(super) const UNIDENTIFIED: Self = Self {
         is_identified: false,
         ..Self::OPERATION
@@ -49,7 +49,7 @@ impl OperationProcess {
         }
     }
 
-    /// Names a process of the same program that cannot be told from others.
+    /// Names a process of the same program whose place among the processes is unknown.
     pub(super) fn unidentified(self) -> Self {
         Self {
             program: self.program,
@@ -68,7 +68,7 @@ impl OperationProcess {
     }
 
     /// Whether both names are those of the same process. It can execute another program meanwhile.
-    /// False if one of them cannot be told from others.
+    /// False if one of them is not identified.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.is_identified && other.is_identified && self.numbers() == other.numbers()
     }

@@ -206,7 +206,7 @@ fn unsynced_record_after_the_death_of_the_process(cx: Context) -> Result {
     )
 }
 
-/// Only the second check is told of the second crash.
+/// `during_recovery` is true in the second check alone.
 #[chaos(non_destructive)]
 fn crash_during_recovery_is_told(cx: Context) -> Result {
     let invariant = |dir: &Path, crash: Crash| {

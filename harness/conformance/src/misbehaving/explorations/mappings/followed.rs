@@ -236,7 +236,7 @@ fn word_across_the_border_of_two_pages(cx: Context) -> Result {
     Ok(())
 }
 
-/// A counter in a mapped file is right, whoever reads it.
+/// A counter in a mapped file is right for each of its readers.
 #[chaos(non_destructive)]
 fn mapped_counter(cx: Context) -> Result {
     fn count(dir: &Path, sync: fn(&Mapping) -> Result) -> Result {
