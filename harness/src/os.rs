@@ -24,6 +24,8 @@ pub(crate) mod exit_handler;
 #[cfg(target_os = "linux")]
 pub(crate) mod fork;
 #[cfg(target_os = "linux")]
+pub(crate) mod handover;
+#[cfg(target_os = "linux")]
 pub(crate) mod mapped_pages;
 #[cfg(target_os = "linux")]
 pub(crate) mod memory_map;

@@ -6,6 +6,7 @@ use rustix::process::{Pid, getpid};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -67,9 +68,18 @@ pub(crate) fn has_other_threads() -> bool {
     if unsafe { libc::unshare(libc::CLONE_THREAD) } == 0 {
         return false;
     }
+    count_threads().map_or(true, |threads| threads != 1)
+}
+
+fn task_directory(thread: Pid) -> String {
+    format!("/proc/self/task/{}", thread.as_raw_nonzero())
+}
+
+/// Returns the number of threads of this process.
+fn count_threads() -> io::Result<u64> {
     // `/proc/self/task` has one subdirectory for each thread. A directory's link count is the
     // number of its subdirectories plus two.
-    fs::metadata("/proc/self/task").map_or(true, |tasks| tasks.nlink() != 3)
+    Ok(fs::metadata("/proc/self/task")?.nlink().saturating_sub(2))
 }
 
 /// The maximum time that a joined thread may take to disappear from `/proc`.
@@ -78,6 +88,16 @@ const EXIT_TIMEOUT: Duration = Duration::from_millis(100);
 /// Returns an error if this process has other threads that are not harmless. Such a thread may hold
 /// a lock that a forked child needs.
 fn refuse_threads(harmless: fn() -> Option<Pid>) -> io::Result<()> {
+    // To read the names of all threads costs as much as the fork of a small process.
+    let mut known = vec![rustix::thread::gettid(), getpid()];
+    // A process that was forked has no copy of the thread.
+    let is_alive = |thread: &Pid| Path::new(&task_directory(*thread)).exists();
+    known.extend(harmless().filter(is_alive));
+    known.sort_unstable_by_key(|thread| thread.as_raw_nonzero());
+    known.dedup();
+    if count_threads()? == known.len() as u64 {
+        return Ok(());
+    }
     // A joined thread can stay in `/proc` for a short time.
     let deadline = Instant::now() + EXIT_TIMEOUT;
     loop {

@@ -1,6 +1,7 @@
 //! The processes in `/proc`.
 
-use rustix::process::{Pid, getpid};
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, getpid, waitid};
 use std::collections::HashMap;
 use std::fs;
 
@@ -19,6 +20,13 @@ pub(crate) fn processes() -> HashMap<Pid, ProcessEntry> {
         .filter(|process| process.is_alive)
         .map(|process| (process.pid, process))
         .collect()
+}
+
+/// Whether this process has children, living or dead. A subreaper without children has no
+/// descendants.
+pub(crate) fn has_children() -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    !waitid(WaitId::All, options).is_err_and(|error| error == Errno::CHILD)
 }
 
 /// Gives the numbers of all dead children of this process that were not reaped.

@@ -8,7 +8,7 @@ use std::path::Path;
 const MAX_LENGTH: u64 = 512;
 
 /// Reads the progress file of a case whose processes have ended. Returns `None` if no exploration
-/// was running.
+/// was running: then the file is missing or blank.
 pub(crate) fn read(path: &Path) -> Option<String> {
     // The test could have replaced the file with a symlink or a FIFO.
     if !fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
@@ -19,7 +19,8 @@ pub(crate) fn read(path: &Path) -> Option<String> {
     file.take(MAX_LENGTH).read_to_end(&mut text).ok()?;
     let text = String::from_utf8_lossy(&text);
     let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
-    Some(text.trim_end().to_owned())
+    let text = text.trim_end();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(test)]
@@ -33,6 +34,8 @@ mod tests {
         assert_eq!(read(&path), None);
         fs::write(&path, "after 3 of\n about 9 points   ").unwrap();
         assert_eq!(read(&path).unwrap(), "after 3 of about 9 points");
+        fs::write(&path, "   ").unwrap();
+        assert_eq!(read(&path), None);
         fs::create_dir(dir.path().join("directory")).unwrap();
         assert_eq!(read(&dir.path().join("directory")), None);
     }

@@ -105,7 +105,13 @@ mod callers;
 #[cfg(target_os = "linux")]
 mod calls_journal;
 #[cfg(target_os = "linux")]
+mod check_server;
+#[cfg(target_os = "linux")]
+mod checker;
+#[cfg(target_os = "linux")]
 mod child;
+#[cfg(target_os = "linux")]
+mod child_report;
 #[cfg(target_os = "linux")]
 mod crash_points;
 #[cfg(target_os = "linux")]

@@ -1,46 +1,55 @@
 //! A forked process that runs an operation or an invariant of the test.
 
+use super::child_report::{ChildEnd, ChildReport, LOCATED, MAX_REPORT};
 use super::orphans::{KILL_TIMEOUT, Orphans};
 use crate::os::backtrace_signal::install_backtrace_handler;
 use crate::os::fork::{exit_immediately, fork_with_threads};
 use crate::os::mapped_pages;
+use crate::os::processes::has_children;
 use crate::os::seccomp::filter::{SyscallPattern, install};
 use crate::os::seccomp::listener::NotificationListener;
 use crate::test::logs;
 use crate::test::termination::handler_thread;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::io::{ioctl_fionread, retry_on_intr};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recv, recvmsg, send, sendmsg,
 };
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, getpid, kill_process, kill_process_group, pidfd_open,
-    set_parent_process_death_signal, setpgid, waitpid,
+    Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group,
+    pidfd_open, set_child_subreaper, set_parent_process_death_signal, setpgid, waitpid,
 };
 use std::any::Any;
 use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::mem::{self, MaybeUninit};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// The maximum length of a child's report, in bytes. The socket can buffer a report of this length
-/// until the parent reads the report.
-const MAX_REPORT: usize = 32 << 10;
+/// The purpose of a child process.
+#[derive(Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// Runs an operation, whose calls that match these patterns are intercepted.
+    Operation(&'a [SyscallPattern]),
+    /// Runs the set-up of a test.
+    SetUp,
+    /// Forks the processes of checks.
+    Server,
+    /// Checks an invariant.
+    Check,
+}
 
-/// The way in which a child process ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum ChildEnd {
-    /// The child's `work` returned this result.
-    Returned(Result<(), String>),
-    Panicked(String),
-    /// The process ended without a report.
-    Died(String),
-    /// The child sent the backtrace that the parent had requested.
-    Located(String),
+impl<'a> Purpose<'a> {
+    fn patterns(self) -> Option<&'a [SyscallPattern]> {
+        match self {
+            Self::Operation(patterns) => Some(patterns),
+            _ => None,
+        }
+    }
 }
 
 /// A child process, which is killed on drop.
@@ -50,26 +59,26 @@ pub(super) struct Child {
     pub(super) ended: OwnedFd,
     /// The listener for the child's system calls, if the child has a filter.
     pub(super) listener: Option<NotificationListener>,
-    channel: UnixStream,
+    pub(super) channel: UnixStream,
     is_reaped: bool,
 }
 
 impl Child {
-    /// Forks a child process that runs `work` on a new thread. Intercepts the child's calls that
-    /// match `patterns`, if `patterns` is given.
+    /// Forks a child process for this purpose. Runs `work` on a new thread. A server runs on the
+    /// calling thread.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::Unsupported`] when this system cannot intercept calls;
     /// [`io::ErrorKind::ResourceBusy`] when this process has threads that a fork would lack.
     pub(super) fn spawn(
-        patterns: Option<&[SyscallPattern]>,
+        purpose: Purpose<'_>,
         work: impl FnOnce() -> Result<(), String> + Send,
     ) -> io::Result<Self> {
         let (channel, other) = UnixStream::pair()?;
         let parent = getpid();
         let Some(pid) = fork_with_threads(handler_thread)? else {
-            run(patterns, work, &other, parent)
+            run(purpose, work, &other, parent)
         };
         drop(other);
         let mut child = Self {
@@ -79,7 +88,7 @@ impl Child {
             channel,
             is_reaped: false,
         };
-        if patterns.is_some() {
+        if purpose.patterns().is_some() {
             child.listener = Some(NotificationListener::new(child.receive_listener()?));
         }
         Ok(child)
@@ -153,67 +162,33 @@ impl Child {
         }
     }
 
-    /// Waits as [`reap`](Self::reap) does. Kills the child if it has not ended after `limit`.
-    pub(super) fn reap_within(self, limit: Option<Duration>) -> io::Result<ChildEnd> {
-        let Some(limit) = limit else {
-            return self.reap();
-        };
-        let deadline = Instant::now() + limit;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(ChildEnd::Died(format!("no end within {limit:?}")));
-            }
-            let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
-            let mut polled = [PollFd::new(&self.ended, PollFlags::IN)];
-            match poll(&mut polled, Some(&timeout)) {
-                Ok(0) | Err(Errno::INTR) => {}
-                Ok(_) => return self.reap(),
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
     /// Waits until the child process has ended. Then reads the child's report.
     pub(super) fn reap(mut self) -> io::Result<ChildEnd> {
-        let status = loop {
-            match waitpid(Some(self.pid), WaitOptions::empty()) {
-                Ok(status) => break status,
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        };
-        self.is_reaped = true;
-        let mut text = vec![0; MAX_REPORT + 1];
-        let length = match recv(&self.channel, &mut text[..], RecvFlags::DONTWAIT) {
-            Ok((length, _)) => length,
-            Err(_no_report) => 0,
-        };
-        let text = String::from_utf8_lossy(&text[..length]);
-        let mut parts = text.chars();
-        let (kind, message) = (parts.next(), parts.as_str().to_owned());
-        Ok(match kind {
-            Some(RETURNED) => ChildEnd::Returned(Ok(())),
-            Some(FAILED) => ChildEnd::Returned(Err(message)),
-            Some(PANICKED) => ChildEnd::Panicked(message),
-            Some(LOCATED) => ChildEnd::Located(message),
-            _ => ChildEnd::Died(
-                match status.and_then(|(_, status)| {
-                    status
-                        .terminating_signal()
-                        .map(|signal| format!("it was ended by signal {signal}"))
-                        .or_else(|| {
-                            status
-                                .exit_status()
-                                .map(|code| format!("it exited with {code}"))
-                        })
-                }) {
-                    Some(how) => how,
-                    None => "it ended".to_owned(),
-                },
-            ),
-        })
+        let status = self.wait_for_status()?;
+        Ok(ChildReport::of(&read_report(&self.channel)?, status).end)
     }
+
+    /// Waits until the child process has ended. Leaves its report to others.
+    pub(super) fn reap_status(mut self) -> io::Result<Option<WaitStatus>> {
+        self.wait_for_status()
+    }
+
+    fn wait_for_status(&mut self) -> io::Result<Option<WaitStatus>> {
+        let status = retry_on_intr(|| waitpid(Some(self.pid), WaitOptions::empty()))?;
+        self.is_reaped = true;
+        Ok(status.map(|(_, status)| status))
+    }
+}
+
+/// Reads the report of a child that has ended. The report is empty if the child has sent none.
+pub(super) fn read_report(channel: &impl AsFd) -> io::Result<String> {
+    // Most reports are short, and the memory for the longest ones is not.
+    let length = usize::try_from(ioctl_fionread(channel)?).map_err(io::Error::other)?;
+    let mut text = vec![0; length];
+    if length > 0 {
+        recv(channel, &mut text[..], RecvFlags::DONTWAIT)?;
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 impl Drop for Child {
@@ -225,49 +200,46 @@ impl Drop for Child {
     }
 }
 
-// The possible first characters of a report. The first character shows how the child ended.
-const RETURNED: char = 'r';
-const FAILED: char = 'f';
-const PANICKED: char = 'p';
-const LOCATED: char = 'l';
-
 /// The prefix of a child's message. The prefix means that this system cannot intercept system
 /// calls.
 const UNSUPPORTED: &str = "unsupported: ";
 
 /// Runs `work` in the child, sends the child's report, and exits.
 fn run(
-    patterns: Option<&[SyscallPattern]>,
+    purpose: Purpose<'_>,
     work: impl FnOnce() -> Result<(), String> + Send,
     channel: &UnixStream,
     parent: Pid,
 ) -> ! {
-    let prepared = prepare(patterns, channel, parent);
-    let (kind, message) = match prepared {
-        Err(error) => (None, error),
+    let prepared = prepare(purpose, channel, parent);
+    let text = match prepared {
+        Err(error) => error,
         Ok(()) => {
-            // `work` runs on a new thread: the current thread still has the test's thread-locals,
-            // such as an entered Tokio runtime.
-            let ended =
-                thread::scope(|scope| scope.spawn(|| catch_unwind(AssertUnwindSafe(work))).join());
-            match ended {
-                Ok(Ok(Ok(()))) => (Some(RETURNED), String::new()),
-                Ok(Ok(Err(error))) => (Some(FAILED), error),
-                Ok(Err(panic)) | Err(panic) => (Some(PANICKED), panic_message(&*panic)),
-            }
+            let work = || catch_unwind(AssertUnwindSafe(work));
+            let ended = match purpose {
+                Purpose::Server => Ok(work()),
+                // The current thread still has the test's thread-locals, such as an entered Tokio
+                // runtime. A thread that forks in the test's place could not help: the child can
+                // use the stack of any other thread for its own new threads.
+                _ => thread::scope(|scope| scope.spawn(work).join()),
+            };
+            let end = match ended {
+                Ok(Ok(result)) => ChildEnd::Returned(result),
+                Ok(Err(panic)) | Err(panic) => ChildEnd::Panicked(panic_message(&*panic)),
+            };
+            let report = ChildReport {
+                end,
+                has_descendants: has_children(),
+            };
+            report.to_text()
         }
     };
-    let text: String = kind.into_iter().chain(message.chars()).collect();
     report(channel, &text);
     // Skips the handlers that `exit` would run, since the handlers belong to the test.
     exit_immediately(0)
 }
 
-fn prepare(
-    patterns: Option<&[SyscallPattern]>,
-    channel: &UnixStream,
-    parent: Pid,
-) -> Result<(), String> {
+fn prepare(purpose: Purpose<'_>, channel: &UnixStream, parent: Pid) -> Result<(), String> {
     let to_text = |error: io::Error| match error.kind() {
         io::ErrorKind::Unsupported => format!("{UNSUPPORTED}{error}"),
         _ => error.to_string(),
@@ -277,12 +249,12 @@ fn prepare(
     if rustix::process::getppid() != Some(parent) {
         return Err("the test's process has ended".to_owned());
     }
-    // A panic in the child prints nothing: the report contains the panic's message. The test
-    // decides whether the panic matters. The child also writes no logs, since the logs of hundreds
-    // of runs would hide the test's own logs.
-    set_hook(Box::new(|_| {}));
-    logs::send_to(None);
-    let Some(patterns) = patterns else {
+    silence();
+    if let Purpose::Check = purpose {
+        // So the check learns whether it leaves descendants behind.
+        set_child_subreaper(Some(getpid())).map_err(|error| error.to_string())?;
+    }
+    let Some(patterns) = purpose.patterns() else {
         return Ok(());
     };
     install_backtrace_handler(channel, LOCATED, MAX_REPORT).map_err(to_text)?;
@@ -300,6 +272,21 @@ fn prepare(
     )
     .map_err(|error| error.to_string())?;
     Ok(())
+}
+
+/// Lets the process print no panics and write no logs from now on.
+fn silence() {
+    static IS_SILENT: AtomicBool = AtomicBool::new(false);
+    // The processes of checks inherit the silence of their server.
+    if IS_SILENT.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    // The report contains the panic's message, and the test decides whether the panic matters. The
+    // logs of hundreds of runs would hide the test's own logs. To drop the earlier hook would only
+    // copy pages of memory.
+    mem::forget(take_hook());
+    set_hook(Box::new(|_| {}));
+    logs::send_to(None);
 }
 
 /// Sends the first [`MAX_REPORT`] bytes of a report.

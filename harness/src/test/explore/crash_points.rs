@@ -1,11 +1,12 @@
 //! The death of an operation's process at each of its calls that change files.
 
 use super::broken_points::BrokenPoints;
+use super::checker::Checker;
 use super::death_points::{choose, is_crash_point};
 use super::disk_states::{DiskStates, PowerCuts};
 use super::error::ExploreError;
 use super::explored_state::ExploredState;
-use super::explorer::{Explorer, Invariant};
+use super::explorer::Explorer;
 use super::intervention::Intervention;
 use super::posix_look;
 use super::power_cuts;
@@ -18,10 +19,14 @@ use crate::test::random::rng;
 use clarity_chaos_record::Seed;
 use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
+use std::ops::RangeInclusive;
 
-/// The number of points at which the process really dies.
+/// The number of points for each one at which the process really dies.
 // All states come from the journal of one run. Real deaths show that the journal is right.
-const DEATHS: usize = 3;
+const POINTS_PER_DEATH: usize = 12;
+
+/// The minimum and maximum of points at which the process really dies.
+const DEATHS: RangeInclusive<usize> = 2..=8;
 
 /// The settings of an exploration of deaths.
 pub(super) struct CrashPoints {
@@ -41,7 +46,7 @@ impl CrashPoints {
     pub(super) fn explore(
         &self,
         explorer: &Explorer<'_>,
-        invariant: Invariant<'_, Crash>,
+        checker: &Checker<'_, Crash>,
         progress: &mut Progress,
         broken: &mut BrokenPoints<'_>,
     ) -> Result<(), ExploreError> {
@@ -62,31 +67,31 @@ impl CrashPoints {
             victim: None,
             during_recovery: false,
         };
-        if let Err(message) = explorer.check(invariant, acknowledged) {
+        if let Err(message) = checker.check(acknowledged) {
             let state = ExploredState::Completed;
             broken.add(baseline, calls.len(), state, message, &journal.live());
             return Ok(());
         }
         let mut rng = rng(self.seed);
-        self.explore_deaths(explorer, &trace, invariant, progress, broken, &mut rng)?;
+        self.explore_deaths(explorer, &trace, checker, progress, broken, &mut rng)?;
         if broken.is_empty() {
             self.die(explorer, &trace, &mut rng)?;
         }
         if self.one_process_dies && (broken.is_empty() || broken.goes_on()) {
-            process_deaths::explore(explorer, baseline, invariant, progress, broken)?;
+            process_deaths::explore(explorer, baseline, checker, progress, broken)?;
         }
         // A broken invariant after a death does not hide the losses of power.
         let mut states = None;
         if let Some(settings) = &self.power_cuts {
             let states = states.insert(DiskStates::new(explorer, settings));
-            power_cuts::explore(states, explorer, &trace, invariant, progress, broken)?;
+            power_cuts::explore(states, explorer, &trace, checker, progress, broken)?;
         }
         if let Some(maximum) = self.recoveries
             && (broken.is_empty() || broken.goes_on())
         {
             let seed = self.seed.child("explore", "recoveries");
             let power_cuts = self.power_cuts.as_ref();
-            RecoveryPoints::new(explorer, &trace, invariant, power_cuts, maximum, seed)
+            RecoveryPoints::new(explorer, &trace, checker, power_cuts, maximum, seed)
                 .explore(progress, broken)?;
         }
         if let Some(states) = states
@@ -94,7 +99,7 @@ impl CrashPoints {
             && states.power_loss() != PowerLoss::Posix
         {
             // The look makes only a note, so its errors do not matter.
-            let found = posix_look::look(states, explorer, &trace, invariant, progress, broken);
+            let found = posix_look::look(states, &trace, checker, progress, broken);
             progress.breaks_under_posix = found.unwrap_or_default();
         }
         Ok(())
@@ -106,7 +111,7 @@ impl CrashPoints {
         &self,
         explorer: &Explorer<'_>,
         trace: &Trace,
-        invariant: Invariant<'_, Crash>,
+        checker: &Checker<'_, Crash>,
         progress: &mut Progress,
         broken: &mut BrokenPoints<'_>,
         rng: &mut ChaCha8Rng,
@@ -138,7 +143,7 @@ impl CrashPoints {
                 explorer.write(&snapshot)?;
                 progress.reach(index);
                 progress.calls[index].points += 1;
-                if let Err(message) = explorer.check(invariant, crash(index)) {
+                if let Err(message) = checker.check(crash(index)) {
                     progress.calls[index].invariant_broken = true;
                     let call = broken.locate(baseline, index);
                     let state = ExploredState::ProcessDied { call, written };
@@ -154,7 +159,7 @@ impl CrashPoints {
         let last = baseline.volatile.apply(calls.len(), journal.live());
         explorer.write(&last)?;
         progress.reach(calls.len());
-        if let Err(message) = explorer.check(invariant, crash(calls.len())) {
+        if let Err(message) = checker.check(crash(calls.len())) {
             let state = ExploredState::DiedBeforeReturn;
             broken.add(baseline, calls.len(), state, message, &last);
         }
@@ -173,7 +178,8 @@ impl CrashPoints {
         let points: Vec<usize> = (0..calls.len())
             .filter(|index| is_crash_point(&calls[*index]))
             .collect();
-        for index in points.sample(rng, DEATHS) {
+        let deaths = (points.len() / POINTS_PER_DEATH).clamp(*DEATHS.start(), *DEATHS.end());
+        for index in points.sample(rng, deaths) {
             match explorer.intervene(&trace.baseline, *index, Intervention::Kill) {
                 Ok(run) => Trace::check_death(explorer, run)?,
                 // All states come from the one run, so a run that takes another way proves nothing.

@@ -5,6 +5,8 @@ mod mapped_files;
 #[cfg(target_os = "linux")]
 use super::broken_points::BrokenPoints;
 #[cfg(target_os = "linux")]
+use super::checker::Checker;
+#[cfg(target_os = "linux")]
 use super::crash_points::CrashPoints;
 #[cfg(target_os = "linux")]
 use super::disk_states::PowerCuts;
@@ -223,8 +225,9 @@ impl<'a> Exploration<'a> {
                 seed: self.seed.child("explore", "deaths"),
             };
             let invariant = |dir: &Path, crash| to_text(invariant(dir, crash));
+            let checker = Checker::new(&explorer, &invariant)?;
             let mut broken = BrokenPoints::new(&explorer, &self.evidence, self.every_broken_point);
-            let explored = points.explore(&explorer, &invariant, progress, &mut broken);
+            let explored = points.explore(&explorer, &checker, progress, &mut broken);
             broken.conclude(explored)
         });
         #[cfg(not(target_os = "linux"))]
@@ -286,8 +289,9 @@ impl<'a> Exploration<'a> {
                 errnos: &errnos,
                 power_cuts: self.power_cuts(),
             };
+            let checker = Checker::new(&explorer, &invariant)?;
             let mut broken = BrokenPoints::new(&explorer, &self.evidence, self.every_broken_point);
-            let explored = points.explore(&explorer, &invariant, progress, &mut broken);
+            let explored = points.explore(&explorer, &checker, progress, &mut broken);
             broken.conclude(explored)
         });
         #[cfg(not(target_os = "linux"))]

@@ -2,7 +2,7 @@
 
 use super::baseline::Baseline;
 use super::call_identity::Precision;
-use super::child::{Child, ChildEnd};
+use super::child_report::ChildEnd;
 use super::directory_content::DirectoryContent;
 use super::error::{ExploreError, UnsupportedOperation};
 use super::intervention::{CallPoint, Intervention};
@@ -54,7 +54,9 @@ pub(super) struct Explorer<'a> {
     work: Work<'a>,
     pub(super) before: DirectoryContent,
     patterns: Vec<SyscallPattern>,
-    orphans: Orphans,
+    pub(super) orphans: Orphans,
+    /// Whether a process of a check may still live.
+    has_descendants: Cell<bool>,
     pub(super) directory: PathBuf,
     state: RefCell<StateDirectory>,
     /// Whether runs with a failing call also record the written bytes.
@@ -67,7 +69,6 @@ pub(super) struct Explorer<'a> {
     operation_limit: RunLimit,
     /// The factor of the operation's limit.
     patience: Cell<u32>,
-    invariant_limit: RunLimit,
     /// The limit of runs of the invariant whose calls are followed.
     recovery_limit: RunLimit,
     _parent: tempfile::TempDir,
@@ -88,12 +89,12 @@ impl<'a> Explorer<'a> {
             patterns,
             finds_divisible: reads,
             orphans: Orphans::adopt()?,
+            has_descendants: Cell::new(false),
             records_bytes: false,
             volatile: VolatilePatterns::default(),
             each_store: false,
             operation_limit: RunLimit::default(),
             patience: Cell::new(1),
-            invariant_limit: RunLimit::default(),
             recovery_limit: RunLimit::default(),
             state: RefCell::new(StateDirectory::new(directory.clone())),
             directory,
@@ -149,8 +150,17 @@ impl<'a> Explorer<'a> {
     /// Writes a state to the operation's directory.
     pub(super) fn write(&self, state: &Snapshot) -> io::Result<()> {
         // A process that a check has left behind could still change files that it has open.
-        let reuses = self.orphans.are_absent();
-        self.state.borrow_mut().write(state, &self.before, reuses)
+        let descendants = self.has_descendants.get() && self.orphans.are_alive();
+        self.has_descendants.set(descendants);
+        self.state
+            .borrow_mut()
+            .write(state, &self.before, !descendants)
+    }
+
+    /// Notes whether a check can have left processes behind.
+    pub(super) fn note_descendants(&self, can_live: bool) {
+        self.has_descendants
+            .set(self.has_descendants.get() || can_live);
     }
 
     /// Runs the operation undisturbed. Returns an error if the operation fails, makes no call in
@@ -270,31 +280,6 @@ impl<'a> Explorer<'a> {
             location: site.location,
             callers: site.callers,
             ..baseline.describe(index)
-        }
-    }
-
-    /// Checks the invariant in a child process. `Err` contains the invariant's error or panic
-    /// message.
-    pub(super) fn check<T: Send>(
-        &self,
-        invariant: Invariant<'_, T>,
-        found: T,
-    ) -> Result<(), String> {
-        let began = Instant::now();
-        // A busy machine gets a second limit.
-        let limit = self.invariant_limit.get().map(|limit| limit * 2);
-        let directory = self.directory.as_path();
-        let ended = Child::spawn(None, || invariant(directory, found))
-            .and_then(|child| child.reap_within(limit));
-        if let Ok(ChildEnd::Returned(_) | ChildEnd::Panicked(_)) = &ended {
-            self.invariant_limit.note(began.elapsed());
-        }
-        match ended {
-            Ok(ChildEnd::Returned(result)) => result,
-            Ok(ChildEnd::Panicked(message)) => Err(message),
-            Ok(ChildEnd::Died(how)) => Err(format!("its check did not end: {how}")),
-            Ok(ChildEnd::Located(_)) => Err("its check did not end".to_owned()),
-            Err(error) => Err(format!("it could not be checked: {error}")),
         }
     }
 }

@@ -3,11 +3,12 @@
 use super::baseline::Baseline;
 use super::broken_points::BrokenPoints;
 use super::call_failure::CallFailure;
+use super::checker::Checker;
 use super::directory_content::DirectoryContent;
 use super::disk_states::{DiskStates, PowerCuts};
 use super::error::ExploreError;
 use super::explored_state::ExploredState;
-use super::explorer::{Explorer, Invariant};
+use super::explorer::Explorer;
 use super::failure_cause::{can_fail, can_last};
 use super::intervention::{CallPoint, Intervention};
 use super::operation_call::OperationEnd;
@@ -30,7 +31,7 @@ impl FailurePoints<'_> {
     pub(super) fn explore(
         &self,
         explorer: &Explorer<'_>,
-        invariant: Invariant<'_, InjectedFailure>,
+        checker: &Checker<'_, InjectedFailure>,
         progress: &mut Progress,
         broken: &mut BrokenPoints<'_>,
     ) -> Result<(), ExploreError> {
@@ -98,7 +99,7 @@ impl FailurePoints<'_> {
                 let message = "the operation does not end".to_owned();
                 let state = state(broken, None);
                 broken.add(&baseline, index, state, message, &content);
-            } else if let Err(message) = explorer.check(invariant, failure) {
+            } else if let Err(message) = checker.check(failure) {
                 let state = state(broken, None);
                 broken.add(&baseline, index, state, message, &content);
             }
@@ -109,7 +110,7 @@ impl FailurePoints<'_> {
                     ..failure
                 };
                 let share = states.share(progress.states, points.len() - number);
-                let check = |_: &State| explorer.check(invariant, failure);
+                let check = |_: &State| checker.check(failure);
                 let circumstances = (
                     failure.acknowledged,
                     failure.acknowledgements,

@@ -5,7 +5,8 @@ mod stores;
 
 use super::call_identity::{CallContext, CallIdentifier};
 use super::callers::Callers;
-use super::child::{Child, ChildEnd};
+use super::child::Child;
+use super::child_report::ChildEnd;
 use super::decoded_call::DecodedCall;
 use super::failure_cause::{can_fail, consequence, ends_with_close, is_ended_by};
 use super::intercepted_call::{InterceptedCall, unreadable};
@@ -37,7 +38,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The settings of an operation's run.
 #[derive(Clone, Copy)]
 pub(super) struct MonitorSettings<'a> {
-    /// Whether an undisturbed run looks for calls that can be split.
     pub(super) finds_divisible: bool,
     /// The time after which the operation is killed.
     pub(super) limit: Option<Duration>,

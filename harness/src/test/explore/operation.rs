@@ -1,6 +1,6 @@
 //! An operation of a test, which runs in its directory.
 
-use super::child::Child;
+use super::child::{Child, Purpose};
 use super::directory_content::identities;
 use super::intervention::Intervention;
 use super::mapped_files::MappedFiles;
@@ -50,7 +50,9 @@ impl Operation<'_> {
             true => identities(before, self.directory),
             false => BTreeMap::new(),
         };
-        let child = Child::spawn(Some(self.patterns), || (self.work)(self.directory))?;
+        let child = Child::spawn(Purpose::Operation(self.patterns), || {
+            (self.work)(self.directory)
+        })?;
         Monitor::new(
             Decoder::new(self.directory, records),
             Recorder::new(records, files, self.records_contents),

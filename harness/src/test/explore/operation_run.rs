@@ -1,7 +1,7 @@
 //! One run of an operation, with an intervention at one of its calls.
 
 use super::call_identity::CallContext;
-use super::child::ChildEnd;
+use super::child_report::ChildEnd;
 use super::directory_content::DirectoryContent;
 use super::operation_call::OperationEnd;
 use super::operation_process::OperationProcess;

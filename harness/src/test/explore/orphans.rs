@@ -1,11 +1,11 @@
 //! Processes that an operation leaves behind.
 
-use crate::os::processes::{dead_children, descendants};
-use rustix::io::{Errno, retry_on_intr};
+use crate::os::processes::{ProcessEntry, dead_children, descendants, has_children};
+use rustix::io::retry_on_intr;
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process, set_child_subreaper,
-    waitid, waitpid,
+    Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid,
 };
+use std::cell::Cell;
 use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,38 +17,54 @@ pub(super) const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Orphans {
     own: Vec<Pid>,
+    /// The process of the exploration that has children of its own.
+    tolerated: Cell<Option<Pid>>,
 }
 
 impl Orphans {
     /// Makes this process the new parent of each descendant that loses its parent from now on.
     pub(super) fn adopt() -> io::Result<Self> {
         set_child_subreaper(Some(getpid()))?;
-        let living = descendants().into_iter().map(|process| process.pid);
+        // To look through `/proc` costs more than a run of the operation.
+        let own = match has_children() {
+            true => {
+                let living = descendants().into_iter().map(|process| process.pid);
+                living.chain(dead_children()).collect()
+            }
+            false => Vec::new(),
+        };
         Ok(Self {
-            own: living.chain(dead_children()).collect(),
+            own,
+            tolerated: Cell::new(None),
         })
+    }
+
+    /// Spares this process and its children from now on, and no other process of the exploration.
+    pub(super) fn tolerate(&self, process: Option<Pid>) {
+        self.tolerated.set(process);
+    }
+
+    fn is_spared(&self, process: &ProcessEntry) -> bool {
+        let tolerated = self.tolerated.get();
+        [process.pid, process.parent]
+            .iter()
+            .any(|pid| tolerated == Some(*pid))
+            || self.own.contains(&process.pid)
     }
 
     /// Whether a descendant lives that did not exist when [`adopt`](Self::adopt) was called.
     pub(super) fn are_alive(&self) -> bool {
         let mut living = descendants().into_iter();
-        living.any(|process| !self.own.contains(&process.pid))
+        living.any(|process| !self.is_spared(&process))
     }
 
     /// Reaps all dead children that did not exist when [`adopt`](Self::adopt) was called.
     pub(super) fn reap(&self) {
         for child in dead_children() {
-            if !self.own.contains(&child) {
+            if self.tolerated.get() != Some(child) && !self.own.contains(&child) {
                 let _ = retry_on_intr(|| waitpid(Some(child), WaitOptions::NOHANG));
             }
         }
-    }
-
-    /// Whether this process surely has no descendants. False if it had some when
-    /// [`adopt`](Self::adopt) was called.
-    pub(super) fn are_absent(&self) -> bool {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        waitid(WaitId::All, options).is_err_and(|error| error == Errno::CHILD)
     }
 
     /// Kills all descendants that did not exist when [`adopt`](Self::adopt) was called. Returns
@@ -56,7 +72,7 @@ impl Orphans {
     pub(super) fn kill(&self) -> bool {
         let mut found = false;
         for process in descendants() {
-            if self.own.contains(&process.pid) {
+            if self.is_spared(&process) {
                 continue;
             }
             found = true;

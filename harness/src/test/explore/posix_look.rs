@@ -2,10 +2,10 @@
 
 use super::broken_invariant::BrokenInvariant;
 use super::broken_points::{BrokenPoints, describe};
+use super::checker::Checker;
 use super::disk_states::DiskStates;
 use super::error::ExploreError;
 use super::explored_state::ExploredState;
-use super::explorer::{Explorer, Invariant};
 use super::power_cuts;
 use super::progress::Progress;
 use super::trace::Trace;
@@ -22,9 +22,8 @@ const MIN_STATES: usize = 8;
 /// `states` has the states that were checked under the stricter model.
 pub(super) fn look(
     states: DiskStates<'_>,
-    explorer: &Explorer<'_>,
     trace: &Trace,
-    invariant: Invariant<'_, Crash>,
+    checker: &Checker<'_, Crash>,
     progress: &Progress,
     broken: &mut BrokenPoints<'_>,
 ) -> Result<Option<Box<BrokenInvariant>>, ExploreError> {
@@ -48,7 +47,7 @@ pub(super) fn look(
         let circumstances = (acknowledged, crash.acknowledgements, None);
         let before = tried.states;
         let share = budget.div_ceil(2);
-        let check = |_: &_| explorer.check(invariant, crash);
+        let check = |_: &_| checker.check(crash);
         let found = states.check(trace, made, circumstances, share, &mut tried, check)?;
         budget = budget.saturating_sub(tried.states - before);
         if let Some((found, message)) = found {

@@ -3,10 +3,11 @@
 use super::Crash;
 use super::baseline::Baseline;
 use super::broken_points::BrokenPoints;
+use super::checker::Checker;
 use super::disk_states::DiskStates;
 use super::error::ExploreError;
 use super::explored_state::ExploredState;
-use super::explorer::{Explorer, Invariant};
+use super::explorer::Explorer;
 use super::progress::Progress;
 use super::trace::Trace;
 use clarity_chaos_disk::State;
@@ -18,14 +19,14 @@ pub(super) fn explore(
     states: &mut DiskStates<'_>,
     explorer: &Explorer<'_>,
     trace: &Trace,
-    invariant: Invariant<'_, Crash>,
+    checker: &Checker<'_, Crash>,
     progress: &mut Progress,
     broken: &mut BrokenPoints<'_>,
 ) -> Result<(), ExploreError> {
     let cuts = Cuts {
         explorer,
         trace,
-        invariant,
+        checker,
         died: !broken.is_empty(),
     };
     let points = points(&trace.baseline);
@@ -75,7 +76,7 @@ enum Cut {
 struct Cuts<'a> {
     explorer: &'a Explorer<'a>,
     trace: &'a Trace,
-    invariant: Invariant<'a, Crash>,
+    checker: &'a Checker<'a, Crash>,
     /// Whether a death breaks the invariant already.
     died: bool,
 }
@@ -102,7 +103,7 @@ impl Cuts<'_> {
         let is_known = self.died && self.explorer.volatile.is_empty();
         let check = |state: &State| match state.missing.is_empty() && is_known {
             true => Ok(()),
-            false => self.explorer.check(self.invariant, crash),
+            false => self.checker.check(crash),
         };
         let circumstances = (acknowledged, crash.acknowledgements, None);
         progress.all_states = true;

@@ -3,10 +3,11 @@
 use super::Crash;
 use super::baseline::Baseline;
 use super::broken_points::BrokenPoints;
+use super::checker::Checker;
 use super::directory_content::DirectoryContent;
 use super::error::{ExploreError, UnsupportedOperation};
 use super::explored_state::ExploredState;
-use super::explorer::{Explorer, Invariant};
+use super::explorer::Explorer;
 use super::intervention::Intervention;
 use super::operation_call::OperationEnd;
 use super::progress::Progress;
@@ -18,7 +19,7 @@ use super::progress::Progress;
 pub(super) fn explore(
     explorer: &Explorer<'_>,
     baseline: &Baseline,
-    invariant: Invariant<'_, Crash>,
+    checker: &Checker<'_, Crash>,
     progress: &mut Progress,
     broken: &mut BrokenPoints<'_>,
 ) -> Result<(), ExploreError> {
@@ -52,7 +53,7 @@ pub(super) fn explore(
         };
         // The invariant may change the directory, so its content is read first.
         let content = DirectoryContent::read(&explorer.directory)?.snapshot;
-        if let Err(message) = explorer.check(invariant, crash) {
+        if let Err(message) = checker.check(crash) {
             progress.calls[index].invariant_broken = true;
             let call = broken.locate(baseline, index);
             let state = ExploredState::OneProcessDied { call, end };

@@ -39,7 +39,7 @@ impl Progress {
     /// Begins an exploration with this model of a power loss. `file` has the progress until the
     /// exploration ends.
     pub(super) fn new(power_loss: Option<PowerLoss>, file: &Path) -> Self {
-        let mut file = ProgressFile::create(file);
+        let mut file = ProgressFile::open(file);
         file.write("in the first, undisturbed run of the operation");
         Self {
             calls: Vec::new(),

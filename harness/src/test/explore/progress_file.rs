@@ -2,28 +2,35 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 /// The maximum length of the text, in bytes.
 const MAX_LENGTH: usize = 512;
 
-/// The progress file. It exists as long as the exploration runs.
+/// The progress file. It is blank when no exploration runs.
 ///
 /// Errors are ignored: the progress is only a hint for the reader of a report.
 #[derive(Debug)]
 pub(super) struct ProgressFile {
-    path: PathBuf,
     file: Option<File>,
     text: [u8; MAX_LENGTH],
 }
 
 impl ProgressFile {
-    /// Creates the file, or replaces the file of an earlier exploration.
-    pub(super) fn create(path: &Path) -> Self {
-        let _ = fs::remove_file(path);
+    /// Opens the file of an earlier exploration, or creates the file.
+    pub(super) fn open(path: &Path) -> Self {
+        let mut options = File::options();
+        options.write(true);
+        // The test can have put a symlink or a FIFO there.
+        let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
+        let opened = options.custom_flags(flags).open(path).ok();
+        let file = opened.filter(|file| file.metadata().is_ok_and(|found| found.is_file()));
         Self {
-            path: path.to_owned(),
-            file: File::create_new(path).ok(),
+            file: file.or_else(|| {
+                let _ = fs::remove_file(path);
+                options.create_new(true).open(path).ok()
+            }),
             text: [b' '; MAX_LENGTH],
         }
     }
@@ -45,7 +52,8 @@ impl ProgressFile {
 
 impl Drop for ProgressFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        // To remove the file and create it anew costs as much as several checks.
+        self.write("");
     }
 }
 
@@ -57,7 +65,7 @@ mod tests {
     fn text_is_replaced_and_cut_at_a_character() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("exploring");
-        let mut file = ProgressFile::create(&path);
+        let mut file = ProgressFile::open(&path);
         let read = || fs::read_to_string(&path).unwrap().trim_end().to_owned();
         file.write("a long text");
         file.write("short");
@@ -65,6 +73,9 @@ mod tests {
         file.write(&"ä".repeat(MAX_LENGTH));
         assert_eq!(read(), "ä".repeat(MAX_LENGTH / 2));
         drop(file);
-        assert!(!path.exists());
+        assert_eq!(read(), "");
+        let mut file = ProgressFile::open(&path);
+        file.write("again");
+        assert_eq!(read(), "again");
     }
 }

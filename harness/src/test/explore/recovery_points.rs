@@ -4,11 +4,12 @@ use super::Crash;
 use super::baseline::Baseline;
 use super::broken_points::BrokenPoints;
 use super::calls_journal;
+use super::checker::Checker;
 use super::death_points::{choose, is_crash_point};
 use super::disk_states::{DiskStates, PowerCuts};
 use super::error::ExploreError;
 use super::explored_state::ExploredState;
-use super::explorer::{Explorer, Invariant};
+use super::explorer::Explorer;
 use super::intervention::Intervention;
 use super::operation_call::{OperationCall, OperationEnd};
 use super::power_cuts;
@@ -35,7 +36,7 @@ const TRIES: usize = 5;
 pub(super) struct RecoveryPoints<'a> {
     explorer: &'a Explorer<'a>,
     trace: &'a Trace,
-    invariant: Invariant<'a, Crash>,
+    checker: &'a Checker<'a, Crash>,
     power_cuts: Option<&'a PowerCuts>,
     rng: ChaCha8Rng,
     /// The hashes of the checked contents, each with its circumstances.
@@ -50,7 +51,7 @@ impl<'a> RecoveryPoints<'a> {
     pub(super) fn new(
         explorer: &'a Explorer<'a>,
         trace: &'a Trace,
-        invariant: Invariant<'a, Crash>,
+        checker: &'a Checker<'a, Crash>,
         power_cuts: Option<&'a PowerCuts>,
         maximum: usize,
         seed: Seed,
@@ -58,7 +59,7 @@ impl<'a> RecoveryPoints<'a> {
         Self {
             explorer,
             trace,
-            invariant,
+            checker,
             power_cuts,
             rng: rng(seed),
             seen: HashSet::new(),
@@ -237,14 +238,13 @@ impl<'a> RecoveryPoints<'a> {
     /// Runs the invariant. Returns its calls, and the journal of their changes to the content.
     fn run(&self, first: &FirstCrash<'_>) -> Result<(Baseline, Journal), ExploreError> {
         let Self {
-            explorer,
-            invariant,
-            ..
+            explorer, checker, ..
         } = self;
         let mut tries = TRIES;
         loop {
             let crash = first.checked();
-            let run = explorer.recover(first.content, *invariant, crash, &Intervention::None)?;
+            let run =
+                explorer.recover(first.content, checker.invariant, crash, &Intervention::None)?;
             let end = run.operation_end();
             let recovery = Baseline::new(run);
             if let Some((index, reason)) = recovery.unsupported() {
@@ -361,7 +361,7 @@ impl<'a> RecoveryPoints<'a> {
         self.left = self.left.saturating_sub(1);
         self.checked += 1;
         self.explorer.write(&candidate.content)?;
-        let Err(message) = self.explorer.check(self.invariant, crash) else {
+        let Err(message) = self.checker.check(crash) else {
             return Ok(None);
         };
         let earlier = first.made.unwrap_or_default();
@@ -390,7 +390,7 @@ impl<'a> RecoveryPoints<'a> {
         let run = Explorer::intervene_in(recovery, index, content, |point| {
             let intervention = Intervention::Locate(point);
             self.explorer
-                .recover(content, self.invariant, crash, &intervention)
+                .recover(content, self.checker.invariant, crash, &intervention)
         });
         Explorer::located(run, recovery, index)
     }

@@ -1,0 +1,231 @@
+//! A process that forks a process for each check of an invariant.
+
+use super::child::{Child, Purpose, read_report};
+use super::child_report::{ChildReport, MAX_REPORT, describe};
+use super::explorer::Invariant;
+use super::run_limit::RunLimit;
+use crate::os::handover::Handover;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, pidfd_send_signal, waitpid};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The interval at which the server looks whether a waiting process has died.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The length of a process number in a message, in bytes.
+const PID_LENGTH: usize = size_of::<i32>();
+
+/// The server of an exploration's checks.
+// A fork lets the next write to each page copy the page. The process that explores has many pages
+// and writes to them; the server has few. Besides, the server forks the process of the next check
+// while a check runs.
+pub(super) struct CheckServer<T: Copy + Send> {
+    process: Child,
+    found: Handover<T>,
+    /// The messages of the server: see [`send_message`].
+    messages: OwnedFd,
+    /// The process that waits for the next check, if the server has sent it.
+    next: Option<WaitingCheck>,
+    limit: RunLimit,
+}
+
+/// A process that waits to check the invariant. It is a child of the server.
+struct WaitingCheck {
+    pid: Pid,
+    ended: OwnedFd,
+    channel: OwnedFd,
+}
+
+impl<T: Copy + Send> CheckServer<T> {
+    /// Forks the server.
+    pub(super) fn start(directory: &Path, invariant: Invariant<'_, T>) -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC;
+        let (messages, others) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let found = Handover::new()?;
+        let process = Child::spawn(Purpose::Server, || {
+            serve(&found, &others, directory, invariant)
+                .or_else(|error| send_message(&others, None, &error.to_string()))
+                .map_err(|error| error.to_string())
+        })?;
+        Ok(Self {
+            process,
+            found,
+            messages,
+            next: None,
+            limit: RunLimit::default(),
+        })
+    }
+
+    pub(super) fn pid(&self) -> Pid {
+        self.process.pid
+    }
+
+    /// Checks the invariant in these circumstances.
+    pub(super) fn check(&mut self, found: T) -> io::Result<ChildReport> {
+        if self.next.is_none() {
+            self.receive()?;
+        }
+        let Some(check) = self.next.take() else {
+            return Err(io::Error::other("no process for the check"));
+        };
+        let began = Instant::now();
+        self.found.give(found);
+        // A busy machine gets a second limit.
+        let limit = self.limit.get().map(|limit| limit * 2);
+        if !wait(&check.ended, limit)? {
+            check.kill()?;
+            return Ok(ChildReport::died(match limit {
+                Some(limit) => format!("no end within {limit:?}"),
+                None => "no end".to_owned(),
+            }));
+        }
+        match ChildReport::parse(&read_report(&check.channel)?) {
+            Some(report) => {
+                self.limit.note(began.elapsed());
+                Ok(report)
+            }
+            None => self.receive().map(ChildReport::died),
+        }
+    }
+
+    /// Receives the next process. Returns how the last one ended.
+    fn receive(&mut self) -> io::Result<String> {
+        let mut polled = [
+            PollFd::new(&self.messages, PollFlags::IN),
+            PollFd::new(&self.process.ended, PollFlags::IN),
+        ];
+        retry_on_intr(|| poll(&mut polled, None))?;
+        let mut text = vec![0; MAX_REPORT];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = recvmsg(
+            &self.messages,
+            &mut [IoSliceMut::new(&mut text)],
+            &mut ancillary,
+            RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT,
+        );
+        let length = match received {
+            Ok(received) => received.bytes,
+            Err(_server_has_ended) => 0,
+        };
+        let mut descriptors = ancillary.drain().flat_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect(),
+            _ => Vec::new(),
+        });
+        let (ended, channel) = (descriptors.next(), descriptors.next());
+        let (pid, text) = text[..length]
+            .split_first_chunk::<PID_LENGTH>()
+            .map(|(pid, text)| (i32::from_ne_bytes(*pid), String::from_utf8_lossy(text)))
+            .unwrap_or_default();
+        let (Some(pid), Some(ended), Some(channel)) = (Pid::from_raw(pid), ended, channel) else {
+            return Err(io::Error::other(match text.is_empty() {
+                true => "the process that forks the checks has ended".to_owned(),
+                false => text.into_owned(),
+            }));
+        };
+        self.next = Some(WaitingCheck {
+            pid,
+            ended,
+            channel,
+        });
+        Ok(text.into_owned())
+    }
+}
+
+impl WaitingCheck {
+    /// Kills the process and its process group. Waits until the process has ended.
+    fn kill(&self) -> io::Result<()> {
+        let _ = kill_process_group(self.pid, Signal::KILL);
+        let _ = pidfd_send_signal(&self.ended, Signal::KILL);
+        wait(&self.ended, None).map(drop)
+    }
+}
+
+impl<T: Copy + Send> Drop for CheckServer<T> {
+    fn drop(&mut self) {
+        // Without its number, the process that waits could not be reaped.
+        if self.next.is_none() {
+            let _ = self.receive();
+        }
+        if let Some(next) = &self.next {
+            let _ = pidfd_send_signal(&next.ended, Signal::KILL);
+        }
+        self.process.kill();
+        let _ = wait(&self.process.ended, None);
+        // The server's children have this process as their parent now, which is a subreaper.
+        if let Some(next) = &self.next {
+            let _ = retry_on_intr(|| waitpid(Some(next.pid), WaitOptions::empty()));
+        }
+    }
+}
+
+/// Forks a process for each value that is handed over. Ends only with an error.
+fn serve<T: Copy + Send>(
+    found: &Handover<T>,
+    messages: &OwnedFd,
+    directory: &Path,
+    invariant: Invariant<'_, T>,
+) -> io::Result<()> {
+    let fork = |number| {
+        Child::spawn(Purpose::Check, || {
+            let found = found.take(number).map_err(|error| error.to_string())?;
+            invariant(directory, found)
+        })
+    };
+    let mut next = fork(1)?;
+    send_message(messages, Some(&next), "")?;
+    for number in 1.. {
+        let check = next;
+        while !found.is_taken_within(number, LOOK_INTERVAL)? {
+            if wait(&check.ended, Some(Duration::ZERO))? {
+                // Makes room for the next value.
+                found.take(number)?;
+            }
+        }
+        next = fork(number + 1)?;
+        let status = check.reap_status()?;
+        send_message(messages, Some(&next), &describe(status))?;
+    }
+    Ok(())
+}
+
+/// Sends the process that waits for the next check, and a text.
+fn send_message(messages: &OwnedFd, next: Option<&Child>, text: &str) -> io::Result<()> {
+    let pid = Pid::as_raw(next.map(|next| next.pid)).to_ne_bytes();
+    let descriptors = next.map(|next| [next.ended.as_fd(), next.channel.as_fd()]);
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if let Some(descriptors) = &descriptors {
+        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    let parts = [IoSlice::new(&pid), IoSlice::new(text.as_bytes())];
+    sendmsg(messages, &parts, &mut ancillary, SendFlags::NOSIGNAL)?;
+    Ok(())
+}
+
+/// Waits until a process has ended. Returns whether it has ended within `limit`.
+fn wait(ended: &OwnedFd, limit: Option<Duration>) -> io::Result<bool> {
+    let deadline = limit.map(|limit| Instant::now() + limit);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = left.map(Timespec::try_from).transpose();
+        let timeout = timeout.map_err(io::Error::other)?;
+        let polled = &mut [PollFd::new(ended, PollFlags::IN)];
+        match poll(polled, timeout.as_ref()) {
+            Ok(0) => return Ok(false),
+            Ok(_) => return Ok(true),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
