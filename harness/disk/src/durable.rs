@@ -148,9 +148,13 @@ impl Walk<'_> {
                     self.nodes.entry(*node).or_default().creation = Some(id);
                 }
             }
-            Part::Size { file, .. } => {
+            Part::Size { file, length } => {
                 self.change(*file, index, true, true);
                 self.durable.changes.entry(*file).or_default().push(index);
+                let before = self.live.file(*file).map_or(0, |found| found.bytes.len());
+                if *length < before {
+                    self.nodes.entry(*file).or_default().cut(*length);
+                }
             }
             Part::Unnamed { node } => {
                 self.change(*node, index, false, true);

@@ -105,8 +105,16 @@ impl DurableBytes {
                 Event::Metadata(parts) => {
                     for length in parts.iter().filter_map(|part| part.size_of(file)) {
                         let cut = length.saturating_sub(range.start).min(PAGE);
-                        for page in contents.iter_mut().chain([&mut page]) {
+                        page[cut..].fill(0);
+                        // The zeros behind the new end are bytes of the page, and can be lost.
+                        let with_zeros = contents.clone().into_iter().map(|mut page| {
                             page[cut..].fill(0);
+                            page
+                        });
+                        if cut > 0 {
+                            contents.extend(with_zeros);
+                        } else {
+                            contents = with_zeros.collect();
                         }
                     }
                 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 mod calls;
 mod choices;
+mod contents;
 mod mappings;
 pub(crate) mod process_call;
 mod syncs;
