@@ -1,5 +1,6 @@
 //! The changes of a node that no sync has brought.
 
+use crate::behind_end::BehindEnd;
 use crate::durable_bytes::PAGE;
 use crate::unit::PartId;
 use std::collections::BTreeSet;
@@ -27,6 +28,7 @@ pub(crate) struct Changes {
     pub(crate) dirty: BTreeSet<usize>,
     /// The pages that a failed sync has lost, and that no later write has touched.
     pub(crate) lost: BTreeSet<usize>,
+    pub(crate) behind_end: BehindEnd,
 }
 
 impl Changes {

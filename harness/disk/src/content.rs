@@ -77,7 +77,12 @@ impl ContentChoices {
     ) -> Self {
         let at_sync = durable.bytes(journal, file);
         let mut events = file_events::since(journal, durable, file, at_sync.since, included);
-        let grows_first = file_events::grow_before_zeros(&events, model);
+        let (grows_first, longest) = file_events::grow_before_zeros(&events, model);
+        let at_sync = if longest > at_sync.bytes.len() {
+            at_sync.with_bytes_behind_end()
+        } else {
+            at_sync
+        };
         let mut choices = Self {
             lengths: Vec::new(),
             sectors: Vec::new(),

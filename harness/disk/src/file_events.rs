@@ -90,13 +90,15 @@ pub(crate) fn since<'a>(
 ///
 /// A later write to the page of the zeros brings them. A greater length does not, nor do other
 /// pages. Only changes that the state can have count.
+///
+/// Besides, returns the greatest length that `ftruncate` can set before any zeros.
 // Measured on Linux 6.18: XFS brings other pages, and Btrfs a greater length. ext4 writes the zeros
 // before it commits the truncation.
-pub(crate) fn grow_before_zeros(events: &[FileEvent<'_>], model: PowerLoss) -> Vec<bool> {
+pub(crate) fn grow_before_zeros(events: &[FileEvent<'_>], model: PowerLoss) -> (Vec<bool>, usize) {
     let (mut set, mut written) = (0, 0);
     let mut found = vec![false; events.len()];
     if model == PowerLoss::Ext4Ordered {
-        return found;
+        return (found, 0);
     }
     for (event, found) in events.iter().zip(&mut found).rev() {
         match event {
@@ -119,5 +121,5 @@ pub(crate) fn grow_before_zeros(events: &[FileEvent<'_>], model: PowerLoss) -> V
             FileEvent::Size { .. } | FileEvent::Write { .. } | FileEvent::Sync(_) => {}
         }
     }
-    found
+    (found, set)
 }

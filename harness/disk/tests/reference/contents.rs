@@ -85,11 +85,15 @@ impl Disk {
         let mut lengths: BTreeSet<usize> = (base..grown).filter(|n| n % BLOCK == 0).collect();
         lengths.extend(ends.into_iter().filter(|end| *end > base));
         lengths.insert(base);
+        let mut first = vec![node.durable.clone()];
+        if self.longest_set(node, chosen) > node.durable.len() {
+            first.push([&node.durable[..], &node.behind].concat());
+        }
         let mut all = BTreeSet::new();
         for length in lengths {
             let mut contents = BTreeSet::from([Vec::new()]);
             for start in (0..length).step_by(sector) {
-                let sectors = sector_choices(&node.durable, &visible, start, sector);
+                let sectors = sector_choices(&first, &visible, start, sector);
                 let kept = sector.min(length - start);
                 let sectors: BTreeSet<&[u8]> = sectors.iter().map(|bytes| &bytes[..kept]).collect();
                 if contents.len().saturating_mul(sectors.len()) > limit {
@@ -136,6 +140,56 @@ impl Disk {
         }
         false
     }
+
+    /// Returns the greatest length that a chosen truncation sets. ext4 sets none before the zeros.
+    fn longest_set(&self, node: &Node, chosen: &Parts) -> usize {
+        let mut longest = 0;
+        for event in &node.events {
+            if let Event::Size { unit, length, .. } = event {
+                if chosen.contains(&(*unit, 0)) && self.model != Model::Ext4Ordered {
+                    longest = longest.max(*length);
+                } else if self.model == Model::Journaled {
+                    break;
+                }
+            }
+        }
+        longest
+    }
+}
+
+impl Node {
+    /// Returns the bytes that Btrfs has behind the end, after a sync of the file. It does not write
+    /// the zeros of a truncation, unless another change makes the block dirty.
+    pub(super) fn bytes_behind_end(&self) -> Vec<u8> {
+        let (mut before, mut behind) = (self.durable.clone(), self.behind.clone());
+        let mut is_dirty = false;
+        for event in &self.events {
+            let last_block = before.len() / BLOCK * BLOCK;
+            match event {
+                Event::Write { end, .. } | Event::Store { end, .. } => {
+                    is_dirty |= *end > last_block;
+                }
+                Event::Size { length, .. } if *length > before.len() => is_dirty = true,
+                Event::Size { length, .. } if *length < before.len() => {
+                    let mut old = before.clone();
+                    if !is_dirty {
+                        old.extend(&behind);
+                    }
+                    old.resize(old.len().max(length.next_multiple_of(BLOCK)), 0);
+                    behind = old[*length..length.next_multiple_of(BLOCK)].to_vec();
+                    is_dirty = false;
+                }
+                Event::Size { .. } => {}
+                Event::Sync { start, .. } => {
+                    if is_dirty && *start == last_block {
+                        (behind, is_dirty) = (Vec::new(), false);
+                    }
+                }
+            }
+            before = event.after().to_vec();
+        }
+        if is_dirty { Vec::new() } else { behind }
+    }
 }
 
 /// A change of a file's data that the disk can have.
@@ -158,7 +212,7 @@ enum Change<'a> {
 
 /// Returns the bytes that one sector can have: at the last sync, or after a change that touched it.
 fn sector_choices(
-    durable: &[u8],
+    first: &[Vec<u8>],
     visible: &[Change<'_>],
     start: usize,
     sector: usize,
@@ -185,7 +239,8 @@ fn sector_choices(
         }
         all
     };
-    let mut choices = cut(durable, visible);
+    let of_first = first.iter().flat_map(|bytes| cut(bytes, visible));
+    let mut choices: BTreeSet<Vec<u8>> = of_first.collect();
     for (number, change) in visible.iter().enumerate() {
         if let Change::Bytes { range, after } = change
             && (range.start < range.end && range.start < start + sector && range.end > start)

@@ -212,10 +212,31 @@ fn greater_length_can_come_before_zeros_of_a_truncation() {
             assert_eq!(has(program, model, OLD_BYTES_BEHIND_A_CUT), has_old_bytes);
         }
     }
-    // The page can be written before the length is set.
-    let program = [cut(), vec![fdatasync(0), truncate(0, 9000)]].concat();
+    // The page is written before the length is set.
+    let program = [
+        cut(),
+        vec![write(0, 0, 1, b'N'), fdatasync(0), truncate(0, 9000)],
+    ]
+    .concat();
     for model in MODELS {
         assert!(!has(&program, model, OLD_BYTES_BEHIND_A_CUT));
+    }
+}
+
+/// Btrfs does not write the zeros until the file grows.
+#[test]
+fn greater_length_can_show_bytes_behind_a_synced_end() {
+    let grown = [cut(), vec![fsync(0), truncate(0, 9000)]].concat();
+    for (model, has_old_bytes) in MODELS.into_iter().zip([true, true, false]) {
+        assert_eq!(has(&grown, model, OLD_BYTES_BEHIND_A_CUT), has_old_bytes);
+    }
+    let again = [cut(), vec![truncate(0, 30), fsync(0), truncate(0, 40)]].concat();
+    assert_eq!(numbers(&again), [3, 3, 2]);
+    let synced = [grown, vec![fsync(0)]].concat();
+    let written = [cut(), vec![fsync(0), write(0, 8999, 1, b'N')]].concat();
+    for model in MODELS {
+        assert!(!has(&synced, model, OLD_BYTES_BEHIND_A_CUT));
+        assert!(!has(&written, model, OLD_BYTES_BEHIND_A_CUT));
     }
 }
 
