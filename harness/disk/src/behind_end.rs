@@ -1,8 +1,8 @@
 //! The bytes that a disk can have behind the end of a file, in its last page.
 //!
-//! Btrfs does not write the zeros of a truncation: a sync finds nothing to write. The old bytes stay
-//! on the disk until the page is written. If `ftruncate` makes the file longer, the new length can
-//! reach the disk before the zeros (measured on Linux 6.18.44).
+//! Btrfs does not write the zeros of a truncation: a sync finds nothing to write. The old bytes
+//! stay on the disk until the page is written. If `ftruncate` makes the file longer, the new length
+//! can reach the disk before the zeros (measured on Linux 6.18.44).
 
 use crate::durable_bytes::PAGE;
 use crate::sparse_bytes::SparseBytes;
