@@ -1,5 +1,6 @@
 //! The changes of a node that no sync has brought.
 
+use crate::behind_end::BehindEnd;
 use crate::durable_bytes::PAGE;
 use crate::unit::PartId;
 use std::collections::BTreeSet;
@@ -27,9 +28,24 @@ pub(crate) struct Changes {
     pub(crate) dirty: BTreeSet<usize>,
     /// The pages that a failed sync has lost, and that no later write has touched.
     pub(crate) lost: BTreeSet<usize>,
+    pub(crate) behind_end: BehindEnd,
 }
 
 impl Changes {
+    /// Notes a truncation to a smaller length, in bytes.
+    // The kernel drops the pages behind the end without writing them. It sets the rest of the last
+    // page to zero, as a write of zeros would.
+    pub(crate) fn cut(&mut self, length: usize) {
+        let end = length.div_ceil(PAGE);
+        for pages in [&mut self.dirty, &mut self.lost] {
+            pages.split_off(&end);
+        }
+        if !length.is_multiple_of(PAGE) {
+            self.dirty.insert(length / PAGE);
+            self.lost.remove(&(length / PAGE));
+        }
+    }
+
     /// Returns the last change that `fdatasync` must commit if it writes these pages, or all.
     // ext4 commits a greater length when it writes the pages of the growth.
     pub(crate) fn last_data_change(&self, pages: Option<&BTreeSet<usize>>) -> usize {

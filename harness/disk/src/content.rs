@@ -42,8 +42,21 @@ pub(crate) struct Write {
     pub(crate) range: Range<usize>,
     /// Whether the write's growth cannot be on the disk, since an earlier truncation is not.
     pub(crate) is_hidden: bool,
+    /// Whether the bytes are the zeros of a truncation, which never make a file longer.
+    is_truncation: bool,
     /// The end of the bytes that can be on the disk.
     end: usize,
+}
+
+impl Write {
+    /// Returns the length to which the write makes a file longer, at most `grown`.
+    pub(crate) fn reached(&self, grown: usize) -> usize {
+        if self.is_truncation {
+            0
+        } else {
+            self.range.end.min(grown)
+        }
+    }
 }
 
 /// A choice of a file's length, and of a version for each sector, by index.
@@ -64,6 +77,12 @@ impl ContentChoices {
     ) -> Self {
         let at_sync = durable.bytes(journal, file);
         let mut events = file_events::since(journal, durable, file, at_sync.since, included);
+        let (grows_first, longest) = file_events::grow_before_zeros(&events, model);
+        let at_sync = if longest > at_sync.bytes.len() {
+            at_sync.with_bytes_behind_end()
+        } else {
+            at_sync
+        };
         let mut choices = Self {
             lengths: Vec::new(),
             sectors: Vec::new(),
@@ -79,7 +98,7 @@ impl ContentChoices {
         // Before a truncation reaches a journaled disk, only the pages that it keeps can change.
         let mut kept_pages = usize::MAX;
         let mut live_length = base;
-        for event in &mut events {
+        for (event, grows_first) in events.iter_mut().zip(grows_first) {
             match event {
                 FileEvent::Write {
                     call,
@@ -102,20 +121,35 @@ impl ContentChoices {
                         end: range.end.min(kept_pages),
                         range,
                         is_hidden,
+                        is_truncation: false,
                     });
                 }
                 FileEvent::Size {
+                    call,
                     length,
                     is_included,
                     zeros,
+                    cut,
                 } => {
+                    let end = length.next_multiple_of(PAGE);
+                    let zeroed = *length..live_length.min(end).min(kept_pages);
                     if !*is_included {
-                        let end = length.next_multiple_of(PAGE);
-                        *zeros = *length..live_length.min(end).min(kept_pages);
+                        *zeros = zeroed;
                         if model != PowerLoss::Posix {
                             kept_pages = kept_pages.min(end);
                         }
                     } else if kept_pages == usize::MAX {
+                        *cut = *length;
+                        if grows_first && !zeroed.is_empty() {
+                            (*zeros, *cut) = (zeroed.clone(), end);
+                            choices.writes.push(Write {
+                                call: *call,
+                                end: zeroed.end,
+                                range: zeroed,
+                                is_hidden: false,
+                                is_truncation: true,
+                            });
+                        }
                         base = *length;
                         ends.clear();
                         growths.clear();
@@ -154,7 +188,10 @@ impl ContentChoices {
                         touched.entry(sector).or_default().push((index, writes));
                     }
                 }
-                FileEvent::Size { zeros, .. } => {
+                FileEvent::Size {
+                    is_included, zeros, ..
+                } => {
+                    writes += usize::from(*is_included && !zeros.is_empty());
                     sizes.push((index, writes));
                     if !zeros.is_empty() {
                         for sector in sectors(zeros.clone()) {
@@ -319,8 +356,10 @@ impl ContentChoices {
             let is_lost = |sector: usize| {
                 self.sectors[sector].versions[choice.versions[sector]].writes <= *number
             };
-            let is_cut = choice.length < write.range.end.min(self.grown());
-            write.is_hidden || is_cut || self.touched(write).any(is_lost)
+            let is_cut = choice.length < write.reached(self.grown());
+            // Without a growth, no state shows the zeros of a truncation.
+            let is_visible = !write.is_truncation || write.range.start < choice.length;
+            write.is_hidden || is_cut || is_visible && self.touched(write).any(is_lost)
         };
         let missing = self.writes.iter().enumerate().filter(is_missing);
         missing.map(|(number, _)| number).collect()

@@ -148,9 +148,16 @@ impl Walk<'_> {
                     self.nodes.entry(*node).or_default().creation = Some(id);
                 }
             }
-            Part::Size { file, .. } => {
+            Part::Size { file, length } => {
                 self.change(*file, index, true, true);
                 self.durable.changes.entry(*file).or_default().push(index);
+                if let Some(found) = self.live.file(*file) {
+                    let changes = self.nodes.entry(*file).or_default();
+                    changes.behind_end.resize(&found.bytes, *length);
+                    if *length < found.bytes.len() {
+                        changes.cut(*length);
+                    }
+                }
             }
             Part::Unnamed { node } => {
                 self.change(*node, index, false, true);
@@ -173,6 +180,7 @@ impl Walk<'_> {
     fn write(&mut self, file: NodeId, index: usize, range: Range<usize>, grows: bool) {
         let length = self.live.file(file).map_or(0, |found| found.bytes.len());
         let changes = self.nodes.entry(file).or_default();
+        changes.behind_end.write(&range, length);
         if grows || !changes.is_modified {
             self.change(file, index, true, false);
         } else {
@@ -222,6 +230,8 @@ impl Walk<'_> {
         }
         let is_full = kind == SyncKind::Full || is_new && self.power_loss != PowerLoss::Posix;
         let written = take_pages(&mut changes.dirty, range);
+        let length = self.live.file(file).map_or(0, |found| found.bytes.len());
+        changes.behind_end.sync(Some(&written), length);
         let last_change = match kind {
             SyncKind::Full => changes.sync,
             SyncKind::Data => changes.last_data_change(range.is_some().then_some(&written)),
@@ -317,15 +327,17 @@ impl Walk<'_> {
     }
 
     fn keep_bytes(&mut self, file: NodeId, index: usize) {
-        if self.live.file(file).is_none() {
+        let Some(found) = self.live.file(file) else {
             return;
-        }
+        };
         let changes = self.nodes.entry(file).or_default();
         changes.dirty.clear();
+        changes.behind_end.sync(None, found.bytes.len());
         let log = &self.journal.log[..index];
         let before = self.durable.bytes(self.journal, file);
         let synced_pages = &self.durable.synced_pages;
-        let synced = before.synced(log, file, &self.live, &changes.lost, synced_pages);
+        let mut synced = before.synced(log, file, &self.live, &changes.lost, synced_pages);
+        synced.behind_end = changes.behind_end.bytes().to_vec();
         self.durable.files.insert(file, synced);
     }
 

@@ -24,6 +24,9 @@ pub(crate) struct DurableBytes {
     /// The possible contents of each page that failed syncs have lost: at first the durable one, at
     /// last the one that the program reads.
     pub(crate) lost: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// The bytes from the end of the file to the end of its last page that a growth can show. Empty
+    /// if they are zeros.
+    pub(crate) behind_end: Vec<u8>,
 }
 
 impl DurableBytes {
@@ -60,6 +63,7 @@ impl DurableBytes {
             lost: lost.iter().map(contents).collect(),
             since: log.len(),
             bytes: current,
+            behind_end: Vec::new(),
         };
         for (number, contents) in &synced.lost {
             let start = number * PAGE;
@@ -67,6 +71,21 @@ impl DurableBytes {
             synced.bytes.write(start, &contents[0][..length]);
         }
         synced
+    }
+
+    /// Returns the same bytes, of which the last page can have the old bytes behind the end.
+    pub(crate) fn with_bytes_behind_end(mut self) -> Self {
+        let end = self.bytes.len();
+        let start = end / PAGE * PAGE;
+        if !self.behind_end.is_empty() {
+            let zeros = self.bytes.read(start..start + PAGE);
+            let mut old = zeros.clone();
+            old[end - start..].copy_from_slice(&self.behind_end);
+            self.lost
+                .entry(end / PAGE)
+                .or_insert_with(|| vec![old, zeros]);
+        }
+        self
     }
 
     /// Lists the possible contents of a page, by replaying the events since the last sync.
@@ -105,8 +124,16 @@ impl DurableBytes {
                 Event::Metadata(parts) => {
                     for length in parts.iter().filter_map(|part| part.size_of(file)) {
                         let cut = length.saturating_sub(range.start).min(PAGE);
-                        for page in contents.iter_mut().chain([&mut page]) {
+                        page[cut..].fill(0);
+                        // The zeros behind the new end are bytes of the page, and can be lost.
+                        let with_zeros = contents.clone().into_iter().map(|mut page| {
                             page[cut..].fill(0);
+                            page
+                        });
+                        if cut > 0 {
+                            contents.extend(with_zeros);
+                        } else {
+                            contents = with_zeros.collect();
                         }
                     }
                 }

@@ -100,7 +100,7 @@ fn restore(file: &ContentChoices, choice: &ContentChoice, writes: &[usize]) -> C
     let latest = file.latest();
     let mut restored = choice.clone();
     for write in writes.iter().map(|index| &file.writes[*index]) {
-        let end = write.range.end.min(file.grown());
+        let end = write.reached(file.grown());
         restored.length = length_at_least(file, restored.length.max(end));
         for sector in file.touched(write) {
             restored.versions[sector] = latest.versions[sector];

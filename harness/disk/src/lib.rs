@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod behind_end;
 mod changes;
 mod content;
 mod durable;

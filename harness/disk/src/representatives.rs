@@ -63,7 +63,7 @@ pub(crate) fn choice(file: &ContentChoices, content: Content) -> ContentChoice {
         Content::Without(number, sectors) => without(file, number, sectors),
         Content::Only(number) => {
             let write = &file.writes[number];
-            let reached = file.lengths[0].max(write.range.end.min(file.grown()));
+            let reached = file.lengths[0].max(write.reached(file.grown()));
             let mut only = file.earliest(length_at_least(file, reached));
             let latest = file.latest();
             for sector in file.touched(write) {
@@ -92,7 +92,7 @@ fn without(file: &ContentChoices, number: usize, sectors: Sectors) -> ContentCho
         Sectors::AllButLast => sector != last,
     };
     if touched.clone().all(is_lost) {
-        let end = |write: &Write| write.range.end.min(file.grown());
+        let end = |write: &Write| write.reached(file.grown());
         let others = file.writes.iter().enumerate();
         let others = others.filter(|(other, write)| *other != number && !write.is_hidden);
         let reached = others.map(|(_, write)| end(write)).max();

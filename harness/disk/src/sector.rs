@@ -64,18 +64,26 @@ impl Sector {
                     length,
                     is_included,
                     zeros,
+                    cut,
+                    ..
                 } => {
-                    let cut = length.saturating_sub(range.start).min(live.len());
-                    live[cut..].fill(0);
+                    let within = |offset: usize| offset.saturating_sub(range.start).min(live.len());
+                    let (length, cut) = (within(*length), within(*cut));
+                    for version in &mut versions {
+                        version.bytes[cut..].fill(0);
+                    }
+                    if *is_included && length < cut {
+                        // The program reads none of these, so no moment has them.
+                        let zeroed = versions.iter().map(|version| version.cut(length));
+                        let zeroed: Vec<Version> = zeroed.collect();
+                        initial += zeroed.len();
+                        versions.splice(0..0, zeroed);
+                    }
+                    live[length..].fill(0);
                     let zeros = zeros.start.max(range.start)..zeros.end.min(range.end);
                     if !zeros.is_empty() {
                         let bytes = live.clone();
                         versions.push(Version { writes, bytes });
-                    }
-                    if *is_included {
-                        versions
-                            .iter_mut()
-                            .for_each(|version| version.bytes[cut..].fill(0));
                     }
                 }
                 FileEvent::Sync(_) => {
@@ -119,6 +127,15 @@ pub(crate) struct Version {
     /// The number of the file's unsynced writes until the last moment with these bytes.
     pub(crate) writes: usize,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Version {
+    /// Returns the version with zeros behind this offset in the sector.
+    fn cut(&self, offset: usize) -> Self {
+        let mut bytes = self.bytes.clone();
+        bytes[offset..].fill(0);
+        Self { bytes, ..*self }
+    }
 }
 
 #[cfg(test)]

@@ -96,6 +96,42 @@ fn lost_bytes_behind_the_old_end_can_be_zeros() {
 }
 
 #[test]
+fn lost_zeros_of_a_truncation_show_old_bytes_after_growth() {
+    let (mut journal, file) = journal();
+    journal.resize(file, 50);
+    journal.fail_sync(file);
+    journal.set_times(file, None);
+    journal.sync(file, SyncKind::Full);
+    journal.end_call();
+    for model in MODELS {
+        let expected = BTreeSet::from([Some(vec![b'o'; 50])]);
+        assert_eq!(texts(&journal, model, "a"), expected, "{model:?}");
+    }
+    journal.resize(file, 100);
+    journal.sync(file, SyncKind::Full);
+    journal.end_call();
+    let (old, zeros) = (vec![b'o'; 100], [[b'o'; 50], [0; 50]].concat());
+    for model in MODELS {
+        let expected = BTreeSet::from([Some(old.clone()), Some(zeros.clone())]);
+        assert_eq!(texts(&journal, model, "a"), expected, "{model:?}");
+    }
+}
+
+#[test]
+fn truncation_inside_a_lost_page_makes_it_dirty_again() {
+    let (mut journal, file) = journal();
+    journal.write(file, 0, &[b'n'; 100]);
+    journal.fail_sync(file);
+    journal.resize(file, 50);
+    journal.sync(file, SyncKind::Full);
+    journal.end_call();
+    for model in MODELS {
+        let expected = BTreeSet::from([Some(vec![b'n'; 50])]);
+        assert_eq!(texts(&journal, model, "a"), expected, "{model:?}");
+    }
+}
+
+#[test]
 fn failed_sync_of_a_directory_brings_no_later_change() {
     let (mut journal, file) = journal();
     journal.rename(Path::new("a"), Path::new("b"), false);

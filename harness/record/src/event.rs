@@ -117,6 +117,9 @@ pub enum EventKind {
         /// About how many states the model allows. [`u64::MAX`] for more.
         #[serde(default)]
         possible_states: u64,
+        /// The number of directory contents that were tried after a crash during recovery.
+        #[serde(default)]
+        recoveries: usize,
         /// The duration of the exploration, in microseconds of real time.
         #[serde(default)]
         took_us: u64,

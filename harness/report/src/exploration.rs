@@ -17,6 +17,7 @@ pub fn render_exploration(event: &EventKind) -> Option<String> {
         power_loss,
         all_states,
         possible_states,
+        recoveries,
         took_us,
         breaks_under_posix,
         calls,
@@ -42,6 +43,10 @@ pub fn render_exploration(event: &EventKind) -> Option<String> {
         } else {
             let _ = write!(text, " (of about {})", with_commas(*possible_states));
         }
+    }
+    if *recoveries > 0 {
+        let recoveries = count(*recoveries, "state");
+        let _ = write!(text, ", {recoveries} after a crash during recovery");
     }
     let took = format_seconds(Duration::from_micros(*took_us));
     let _ = write!(text, ", {took}");
@@ -84,6 +89,7 @@ mod tests {
             power_loss: Some("journaled".to_owned()),
             all_states,
             possible_states,
+            recoveries: 0,
             took_us: 800_000,
             several_threads: false,
             breaks_under_posix: None,
@@ -102,6 +108,19 @@ mod tests {
         let many = render_exploration(&explored(false, u64::MAX)).unwrap();
         assert!(many.contains("(of more than 10^19)"), "{many}");
         assert_eq!(render_exploration(&EventKind::Started), None);
+    }
+
+    #[test]
+    fn render_exploration_counts_crashes_during_recovery() {
+        let mut event = explored(true, 46);
+        if let EventKind::Explored { recoveries, .. } = &mut event {
+            *recoveries = 3;
+        }
+        assert_eq!(
+            render_exploration(&event).unwrap(),
+            "18 calls, 1 point, 46 states of the disk (all), 3 states after a crash during \
+             recovery, 0.80s, model journaled"
+        );
     }
 
     #[test]

@@ -21,8 +21,7 @@ pub(crate) struct Transfer {
 enum Kind {
     Read(MemoryTransfer),
     Write(MemoryTransfer),
-    SendFile(FileTransfer),
-    CopyFileRange(FileTransfer),
+    Copy(FileTransfer),
 }
 
 /// A transfer between a file and memory.
@@ -34,14 +33,16 @@ struct MemoryTransfer {
     buffers: Vec<Range>,
 }
 
-/// A transfer between two files.
+/// A transfer between two files, by `sendfile` or `copy_file_range`.
 #[derive(Debug)]
 struct FileTransfer {
+    is_sendfile: bool,
     from: i32,
     to: i32,
     /// The addresses of the offsets in the files; 0 for the position of the descriptor.
     from_offset: u64,
     to_offset: u64,
+    length: u64,
 }
 
 impl Transfer {
@@ -76,17 +77,21 @@ impl Transfer {
             libc::SYS_pwritev2 if a[5] == 0 => {
                 Kind::Write(memory((a[3] != position).then_some(a[3]), vectors()?))
             }
-            libc::SYS_sendfile => Kind::SendFile(FileTransfer {
+            libc::SYS_sendfile => Kind::Copy(FileTransfer {
+                is_sendfile: true,
                 from: descriptor(a[1]),
                 to: descriptor(a[0]),
                 from_offset: a[2],
                 to_offset: 0,
+                length: length(a[3])? as u64,
             }),
-            libc::SYS_copy_file_range => Kind::CopyFileRange(FileTransfer {
+            libc::SYS_copy_file_range => Kind::Copy(FileTransfer {
+                is_sendfile: false,
                 from: descriptor(a[0]),
                 to: descriptor(a[2]),
                 from_offset: a[1],
                 to_offset: a[3],
+                length: length(a[4])? as u64,
             }),
             _ => return Ok(None),
         };
@@ -94,8 +99,7 @@ impl Transfer {
             Kind::Read(memory) | Kind::Write(memory) => {
                 memory.buffers.iter().map(|(_, length)| length).sum()
             }
-            Kind::SendFile(_) => length(a[3])? as u64,
-            Kind::CopyFileRange(_) => length(a[4])? as u64,
+            Kind::Copy(files) => files.length,
         };
         Ok(Some(Self { kind, requested }))
     }
@@ -117,7 +121,7 @@ impl Transfer {
                 (memory.file, left)
             }
             Kind::Write(memory) => (memory.file, u64::MAX),
-            Kind::SendFile(files) | Kind::CopyFileRange(files) => {
+            Kind::Copy(files) => {
                 let offset = match files.from_offset {
                     0 => tracee.descriptor(files.from)?.position,
                     address => tracee.long(address)?,
@@ -148,12 +152,9 @@ impl Transfer {
                 let file = tracee.duplicate(memory.file)?;
                 memory.write(tracee, &file, limit)
             }
-            Kind::SendFile(files) => {
-                let (from, to) = files.duplicate(tracee)?;
-                files.send(tracee, &from, &to, limit)
-            }
-            Kind::CopyFileRange(files) => {
-                let (from, to) = files.duplicate(tracee)?;
+            Kind::Copy(files) => {
+                let from = tracee.duplicate(files.from)?;
+                let to = tracee.duplicate(files.to)?;
                 files.copy(tracee, &from, &to, limit)
             }
         };
@@ -183,23 +184,6 @@ impl MemoryTransfer {
 }
 
 impl FileTransfer {
-    fn duplicate(&self, tracee: &Tracee) -> io::Result<(OwnedFd, OwnedFd)> {
-        Ok((tracee.duplicate(self.from)?, tracee.duplicate(self.to)?))
-    }
-
-    fn send(
-        &self,
-        tracee: &Tracee,
-        from: &OwnedFd,
-        to: &OwnedFd,
-        limit: usize,
-    ) -> Result<usize, Errno> {
-        let mut offset = load(tracee, self.from_offset)?;
-        let count = sendfile(to, from, offset.as_mut(), limit)?;
-        store(tracee, self.from_offset, offset)?;
-        Ok(count)
-    }
-
     fn copy(
         &self,
         tracee: &Tracee,
@@ -209,7 +193,11 @@ impl FileTransfer {
     ) -> Result<usize, Errno> {
         let mut read_at = load(tracee, self.from_offset)?;
         let mut write_at = load(tracee, self.to_offset)?;
-        let count = copy_file_range(from, read_at.as_mut(), to, write_at.as_mut(), limit)?;
+        let count = if self.is_sendfile {
+            sendfile(to, from, read_at.as_mut(), limit)?
+        } else {
+            copy_file_range(from, read_at.as_mut(), to, write_at.as_mut(), limit)?
+        };
         store(tracee, self.from_offset, read_at)?;
         store(tracee, self.to_offset, write_at)?;
         Ok(count)

@@ -175,7 +175,7 @@ fn crash_during_recovery_is_explored_on_request() {
     passed("recoveries::log_truncated_before_the_snapshot");
     passed("recoveries::snapshot_without_sync_during_recovery");
     passed("recoveries::unsynced_record_after_the_death_of_the_process");
-    passed("recoveries::crash_during_recovery_is_told");
+    passed("recoveries::crash_during_recovery_is_reported");
     passed("recoveries::reading_invariant_has_no_recovery");
     passed("recoveries::crash_during_recovery_after_a_failure");
 }
@@ -214,7 +214,7 @@ fn threads_and_programs_of_the_operation_are_followed() {
 
 #[test]
 fn ignored_errors_of_calls_are_found() {
-    passed("failures::errors_are_told");
+    passed("failures::errors_are_reported");
     failed(
         "failures::errors_are_overlooked",
         &[

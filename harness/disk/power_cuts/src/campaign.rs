@@ -58,12 +58,12 @@ impl<'a> Campaign<'a> {
         let wanted = self.options.programs;
         let wanted = wanted.unwrap_or(self.file_system.default_programs());
         let mut seed = self.options.seed;
-        let mut told = started;
+        let mut reported = started;
         while self.programs < wanted {
             self.try_program(&bench, seed)?;
             seed += 1;
-            if told.elapsed() > Duration::from_secs(5) {
-                told = Instant::now();
+            if reported.elapsed() > Duration::from_secs(5) {
+                reported = Instant::now();
                 eprintln!("{}, of {wanted}", self.progress());
             }
         }

@@ -4,6 +4,7 @@ use crate::reference::{Entry, State};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) mod ops;
+mod power_cuts;
 mod programs;
 
 pub(crate) use programs::programs;

@@ -2,6 +2,7 @@
 
 use super::SCALED;
 use super::ops::*;
+use super::power_cuts::programs_of_power_cuts;
 use crate::reference::{Op, WriteSync};
 use std::collections::BTreeMap;
 
@@ -17,6 +18,7 @@ pub(crate) fn programs() -> BTreeMap<&'static str, Vec<Op>> {
     for (program, calls) in programs
         .chain(programs_of_data())
         .chain(programs_without_names())
+        .chain(programs_of_power_cuts())
     {
         assert!(
             all.insert(program, calls).is_none(),

@@ -10,7 +10,7 @@ pub(super) const KINDS: u8 = 29;
 pub(super) const UNMAPPED_KINDS: u8 = 24;
 
 /// Offsets and lengths, in bytes, at the borders of sectors and blocks.
-const OFFSETS: [u64; 7] = [0, 100, 500, 512, 700, 1000, 4090];
+const OFFSETS: [u64; 7] = [0, 100, 500, 512, 4096, 1000, 4090];
 const LENGTHS: [u64; 6] = [0, 50, 512, 800, 4096, 5000];
 const STORE_OFFSETS: [u64; 6] = [0, 90, 600, 1000, 4090, 4900];
 

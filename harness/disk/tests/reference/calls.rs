@@ -307,6 +307,13 @@ impl Disk {
                     let node = &mut self.nodes[*file];
                     let before = node.bytes.len();
                     node.bytes.resize(*length, 0);
+                    if *length < before {
+                        // The blocks behind the end are gone, and the last one gets zeros.
+                        node.dirty_blocks.retain(|block| block * BLOCK < *length);
+                        if length % BLOCK != 0 {
+                            node.dirty_blocks.insert(length / BLOCK);
+                        }
+                    }
                     node.data_dirty = true;
                     node.meta_dirty = true;
                     node.was_modified = true;

@@ -1,8 +1,7 @@
-//! Enumerates the states: choices of metadata, of lengths and of sectors.
+//! Enumerates the states: choices of metadata, and of the contents of files.
 
-use super::{BLOCK, Disk, Entries, Entry, Event, Kind, Model, Part, Parts, ROOT, State};
+use super::{Disk, Entries, Entry, Kind, Model, Part, Parts, ROOT, State};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 /// The most changes whose subsets are enumerated under `Posix`.
 const MOST_CHANGES: usize = 16;
@@ -154,95 +153,6 @@ impl Disk {
         )
     }
 
-    /// Returns all contents that a file can have with the chosen metadata.
-    fn contents(
-        &self,
-        file: usize,
-        chosen: &Parts,
-        sector: usize,
-        limit: usize,
-    ) -> Option<BTreeSet<Vec<u8>>> {
-        let node = &self.nodes[file];
-        let mut visible: Vec<Change<'_>> = Vec::new();
-        let mut base = node.durable.len();
-        let mut ends: Vec<usize> = Vec::new();
-        let mut growths: Vec<Range<usize>> = Vec::new();
-        let mut live = node.durable.len();
-        // Later bytes behind this offset wait for a truncation that is not chosen.
-        let mut waiting: Option<usize> = None;
-        for event in &node.events {
-            let live_after = event.after().len();
-            match event {
-                Event::Size { unit, length, .. } if chosen.contains(&(*unit, 0)) => {
-                    base = *length;
-                    ends.clear();
-                    growths.clear();
-                    visible.push(Change::Cut(*length));
-                }
-                // A truncation writes zeros to the rest of its block, as data.
-                Event::Size {
-                    length,
-                    before,
-                    after,
-                    ..
-                } => {
-                    let block_end = length.next_multiple_of(BLOCK);
-                    let end = waiting.map_or(block_end, |from| from.min(block_end));
-                    visible.push(Change::Bytes {
-                        range: *length..end.min(*before),
-                        after,
-                    });
-                    if self.model != Model::Posix {
-                        waiting = Some(end);
-                    }
-                }
-                Event::Sync { start, end, after } => {
-                    base = length_after_sync(*start..*end, base, &ends, &growths, after.len());
-                    ends.retain(|end| *end > base);
-                    let range = *start..*end;
-                    visible.push(Change::Synced { range, after });
-                }
-                Event::Write { start, end, after } | Event::Store { start, end, after } => {
-                    if waiting.is_none() && matches!(event, Event::Write { .. }) {
-                        ends.push(*end);
-                        growths.push(live.max(*start)..*end);
-                    }
-                    let end = waiting.map_or(*end, |from| from.min(*end));
-                    visible.push(Change::Bytes {
-                        range: *start..end,
-                        after,
-                    });
-                }
-            }
-            live = live_after;
-        }
-        let grown = ends.iter().copied().max().unwrap_or(base).max(base);
-        let mut lengths: BTreeSet<usize> = (base..grown).filter(|n| n % BLOCK == 0).collect();
-        lengths.extend(ends.into_iter().filter(|end| *end > base));
-        lengths.insert(base);
-        let mut all = BTreeSet::new();
-        for length in lengths {
-            let mut contents = BTreeSet::from([Vec::new()]);
-            for start in (0..length).step_by(sector) {
-                let sectors = sector_choices(&node.durable, &visible, start, sector);
-                let kept = sector.min(length - start);
-                let sectors: BTreeSet<&[u8]> = sectors.iter().map(|bytes| &bytes[..kept]).collect();
-                if contents.len().saturating_mul(sectors.len()) > limit {
-                    return None;
-                }
-                let pairs = contents
-                    .iter()
-                    .flat_map(|head| sectors.iter().map(move |tail| (head, tail)));
-                contents = pairs.map(|(head, tail)| [head, *tail].concat()).collect();
-            }
-            all.extend(contents);
-            if all.len() > limit {
-                return None;
-            }
-        }
-        Some(all)
-    }
-
     /// Returns the node of each path that leads from the root.
     pub(super) fn reachable(&self, entries: &Entries) -> BTreeMap<String, usize> {
         let mut paths = BTreeMap::new();
@@ -295,83 +205,4 @@ impl Disk {
             .map(|(path, node)| (path.clone(), entry(*node)))
             .collect()
     }
-}
-
-/// A change of a file's data that the disk can have.
-enum Change<'a> {
-    /// The live bytes after a change of this range.
-    Bytes {
-        range: Range<usize>,
-        after: &'a [u8],
-    },
-    /// The live bytes at a sync of this range.
-    Synced {
-        range: Range<usize>,
-        after: &'a [u8],
-    },
-    /// A chosen truncation to this length.
-    Cut(usize),
-}
-
-/// Returns the bytes that one sector can have: at the last sync, or after a change that touched it.
-fn sector_choices(
-    durable: &[u8],
-    visible: &[Change<'_>],
-    start: usize,
-    sector: usize,
-) -> BTreeSet<Vec<u8>> {
-    let cut = |image: &[u8], later: &[Change<'_>]| {
-        let tail = image.get(start..).unwrap_or_default();
-        let mut bytes = tail[..tail.len().min(sector)].to_vec();
-        bytes.resize(sector, 0);
-        for change in later {
-            if let Change::Cut(length) = change {
-                let kept = length.saturating_sub(start).min(sector);
-                bytes[kept..].fill(0);
-            }
-        }
-        bytes
-    };
-    let mut choices = BTreeSet::from([cut(durable, visible)]);
-    for (number, change) in visible.iter().enumerate() {
-        if let Change::Bytes { range, after } = change
-            && (range.start < range.end && range.start < start + sector && range.end > start)
-        {
-            choices.insert(cut(after, &visible[number + 1..]));
-        }
-        if let Change::Synced { range, after } = change
-            && range.contains(&start)
-        {
-            choices = BTreeSet::from([cut(after, &visible[number + 1..])]);
-        }
-    }
-    choices
-}
-
-/// Returns the least length after a sync of one block.
-///
-/// ext4 sets the length with a new block, or with a write that makes the file longer in an old one.
-fn length_after_sync(
-    block: Range<usize>,
-    base: usize,
-    ends: &[usize],
-    growths: &[Range<usize>],
-    live: usize,
-) -> usize {
-    let can_end_inside = [&[base], ends]
-        .concat()
-        .iter()
-        .any(|n| n % BLOCK != 0 && block.contains(n));
-    if !can_end_inside {
-        return base.max(block.end.min(live));
-    }
-    let mut length = base;
-    for growth in growths {
-        for byte in growth.clone() {
-            if block.contains(&byte) {
-                length = length.max(byte + 1);
-            }
-        }
-    }
-    length
 }

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 mod calls;
 mod choices;
+mod contents;
 mod mappings;
 pub(crate) mod process_call;
 mod syncs;
@@ -287,6 +288,8 @@ struct Node {
     growths: Vec<(usize, Range<usize>)>,
     /// The bytes at the last sync, and all events since.
     durable: Vec<u8>,
+    /// At the last sync, the bytes from the end to the end of the block; none for zeros.
+    behind: Vec<u8>,
     events: Vec<Event>,
     /// The blocks with written bytes that no sync brought.
     dirty_blocks: BTreeSet<usize>,
@@ -357,6 +360,7 @@ impl Disk {
             mode,
             first_mode: mode,
             durable: bytes.clone(),
+            behind: Vec::new(),
             bytes,
             created: None,
             first_named: None,

@@ -212,6 +212,7 @@ impl Disk {
 
     fn make_bytes_durable(&mut self, file: usize) {
         let node = &mut self.nodes[file];
+        node.behind = node.bytes_behind_end();
         node.durable = node.bytes.clone();
         node.events.clear();
         node.dirty_blocks.clear();

@@ -164,6 +164,91 @@ fn synced_write_brings_its_pages_alone() {
     assert_eq!(numbers(&program), [2, 1, 1]);
 }
 
+/// The write at 4096 and its page are gone, so a sync of this page writes nothing.
+#[test]
+fn sync_of_a_page_that_a_truncation_removed_brings_no_length() {
+    let cut = [open("a"), write(0, 4096, 1, b'N'), truncate(0, 50)];
+    let msync = Op::Msync {
+        handle: 0,
+        at: 4096,
+        length: 1,
+    };
+    let program = [&cut[..], &[write(0, 9000, 1, b'N'), msync]].concat();
+    for model in MODELS {
+        assert!(has(&program, model, "d0/, a=50:a n1, x=100:x n1"));
+    }
+}
+
+/// The file `a` with 50 new bytes and 50 old ones, of which the old ones are cut off.
+fn cut() -> Vec<Op> {
+    vec![open("a"), write(0, 0, 50, b'N'), fsync(0), truncate(0, 50)]
+}
+
+const OLD_BYTES_BEHIND_A_CUT: &str = "d0/, a=9000:0Na n1, x=100:x n1";
+
+#[test]
+fn sync_of_a_later_page_brings_no_zeros_of_a_truncation() {
+    let synced_write = Op::Write {
+        handle: 0,
+        at: Some(8999),
+        bytes: b"N".to_vec(),
+        sync: WriteSync::Full,
+    };
+    let mut program = [cut(), vec![synced_write]].concat();
+    assert_eq!(numbers(&program), [2, 2, 1]);
+    for (model, has_old_bytes) in MODELS.into_iter().zip([true, true, false]) {
+        assert_eq!(has(&program, model, OLD_BYTES_BEHIND_A_CUT), has_old_bytes);
+    }
+    program.push(fdatasync(0));
+    assert_eq!(numbers(&program), [1, 1, 1]);
+}
+
+#[test]
+fn greater_length_can_come_before_zeros_of_a_truncation() {
+    let grown = [cut(), vec![truncate(0, 9000)]].concat();
+    let written = [cut(), vec![write(0, 8999, 1, b'N')]].concat();
+    for (model, has_old_bytes) in MODELS.into_iter().zip([true, true, false]) {
+        for program in [&grown, &written] {
+            assert_eq!(has(program, model, OLD_BYTES_BEHIND_A_CUT), has_old_bytes);
+        }
+    }
+    // The page is written before the length is set.
+    let program = [
+        cut(),
+        vec![write(0, 0, 1, b'N'), fdatasync(0), truncate(0, 9000)],
+    ]
+    .concat();
+    for model in MODELS {
+        assert!(!has(&program, model, OLD_BYTES_BEHIND_A_CUT));
+    }
+}
+
+/// Btrfs does not write the zeros until the file grows.
+#[test]
+fn greater_length_can_show_bytes_behind_a_synced_end() {
+    let grown = [cut(), vec![fsync(0), truncate(0, 9000)]].concat();
+    for (model, has_old_bytes) in MODELS.into_iter().zip([true, true, false]) {
+        assert_eq!(has(&grown, model, OLD_BYTES_BEHIND_A_CUT), has_old_bytes);
+    }
+    let again = [cut(), vec![truncate(0, 30), fsync(0), truncate(0, 40)]].concat();
+    assert_eq!(numbers(&again), [3, 3, 2]);
+    let synced = [grown, vec![fsync(0)]].concat();
+    let written = [cut(), vec![fsync(0), write(0, 8999, 1, b'N')]].concat();
+    for model in MODELS {
+        assert!(!has(&synced, model, OLD_BYTES_BEHIND_A_CUT));
+        assert!(!has(&written, model, OLD_BYTES_BEHIND_A_CUT));
+    }
+}
+
+/// The write that sets the length writes the zeros, too.
+#[test]
+fn growth_in_the_page_of_a_truncation_follows_the_zeros() {
+    let program = [cut(), vec![write(0, 60, 10, b'N')]].concat();
+    for model in MODELS {
+        assert!(!has(&program, model, "d0/, a=70:Na n1, x=100:x n1"));
+    }
+}
+
 #[test]
 fn truncation_cuts_writes_before_it() {
     // The one sector is old or new, with the truncation. Without it, the sector can have its zeros.

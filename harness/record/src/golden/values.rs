@@ -123,6 +123,7 @@ fn event_kinds() -> Vec<EventKind> {
             power_loss: Some("journaled".to_owned()),
             all_states: false,
             possible_states: 52_000,
+            recoveries: 3,
             took_us: 800_000,
             several_threads: true,
             breaks_under_posix: Some("before call 2 of 2".to_owned()),

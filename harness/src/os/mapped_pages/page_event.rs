@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn announcements_are_told_from_other_calls() {
+    fn announcements_differ_from_other_calls() {
         for event in [
             PageEvent::Opens(PAGE),
             PageEvent::OpensBeside(PAGE),

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_calls_are_told_apart_by_their_order() {
+    fn equal_calls_match_by_their_order() {
         let identified = identify(Precision::ByThread, &[(1, "fixed"), (1, "fixed")]);
         assert_eq!(identified[0].signature, identified[1].signature);
         assert_ne!(identified[0], identified[1]);

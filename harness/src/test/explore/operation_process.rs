@@ -110,7 +110,7 @@ impl OperationProcess {
 impl fmt::Display for OperationProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.numbers().split_last() {
-            _ if !self.is_identified => f.write_str("a process that cannot be told from others")?,
+            _ if !self.is_identified => f.write_str("an unidentified process")?,
             None => return f.write_str("the operation's own process"),
             Some((last, parents)) => {
                 write!(f, "child {last}")?;
@@ -152,10 +152,7 @@ mod tests {
         let lost = deepest.child(1);
         assert!(!lost.is_identified() && !lost.is_same(&lost));
         assert_eq!(lost.numbers(), [0; 0]);
-        assert_eq!(
-            lost.to_string(),
-            "a process that cannot be told from others"
-        );
+        assert_eq!(lost.to_string(), "an unidentified process");
         assert!(!lost.child(1).is_identified());
     }
 }

@@ -33,8 +33,9 @@ pub(super) fn explore(
         if !process.is_identified() {
             return Err(ExploreError::NotExplorable(Box::new(
                 UnsupportedOperation {
-                    reason: "a process cannot die alone, since it cannot be told from others"
-                        .to_owned(),
+                    reason:
+                        "a process cannot die alone, since its place among the processes is unknown"
+                            .to_owned(),
                     call: Some(baseline.describe(index)),
                 },
             )));

@@ -115,6 +115,7 @@ impl Progress {
             power_loss: extent.power_loss.map(|model| model.to_string()),
             all_states: extent.all_states,
             possible_states: extent.possible_states,
+            recoveries: extent.recoveries,
             took_us: crate::data::duration::microseconds(extent.took),
             several_threads,
             breaks_under_posix: posix,

@@ -26,7 +26,7 @@ fn errors_are_overlooked(cx: Context) -> Result {
 
 /// Returns the error of each failed call, and never leaves a damaged file.
 #[chaos(non_destructive)]
-fn errors_are_told(cx: Context) -> Result {
+fn errors_are_reported(cx: Context) -> Result {
     fs::write(cx.dir().join("current"), OLD)?;
     let explored = cx.fail_everywhere([Errno::EIO, Errno::ENOSPC], rightly, reported_or_old)?;
     assert!(explored.points > explored.calls, "{explored:?}");

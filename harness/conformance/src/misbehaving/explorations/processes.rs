@@ -111,7 +111,7 @@ fn by_two_threads(dir: &Path) -> Result {
 
 /// Two threads start processes, in any order.
 #[chaos(non_destructive)]
-fn children_of_two_threads_are_not_told_apart(cx: Context) -> Result {
+fn children_of_two_threads_are_unidentified(cx: Context) -> Result {
     cx.crash_everywhere(by_two_threads, |_, _| Ok(()))?;
     Ok(())
 }

@@ -208,7 +208,7 @@ fn unsynced_record_after_the_death_of_the_process(cx: Context) -> Result {
 
 /// `during_recovery` is true in the second check alone.
 #[chaos(non_destructive)]
-fn crash_during_recovery_is_told(cx: Context) -> Result {
+fn crash_during_recovery_is_reported(cx: Context) -> Result {
     let invariant = |dir: &Path, crash: Crash| {
         let marker = dir.join("recovered");
         assert!(crash.during_recovery() || !marker.exists());

@@ -51,6 +51,16 @@ fn extent_and_posix_note_are_in_the_record() {
 }
 
 #[test]
+fn crashes_during_recovery_are_in_the_record() {
+    let events = &record("recoveries::log_truncated_before_the_snapshot").timeline;
+    let tried = events.iter().filter_map(|event| match &event.kind {
+        EventKind::Explored { recoveries, .. } => Some(*recoveries),
+        _ => None,
+    });
+    assert!(tried.max() > Some(0), "{events:?}");
+}
+
+#[test]
 fn test_that_times_out_says_how_far_its_exploration_was() {
     for (test, progress) in [
         (

@@ -36,10 +36,10 @@ fn processes_are_named_by_order_of_creation() {
 }
 
 #[test]
-fn processes_that_cannot_be_told_apart_have_no_number() {
-    for call in calls("children_of_two_threads_are_not_told_apart") {
+fn unidentified_processes_have_no_number() {
+    for call in calls("children_of_two_threads_are_unidentified") {
         assert!(
-            call.ends_with("by a process that cannot be told from others (mkdir)"),
+            call.ends_with("by an unidentified process (mkdir)"),
             "{call}"
         );
     }
@@ -55,12 +55,12 @@ fn one_process_dies_while_the_others_go_on() {
 }
 
 #[test]
-fn process_that_cannot_be_told_apart_cannot_die_alone() {
+fn unidentified_process_cannot_die_alone() {
     failed(
         "processes::death_of_a_process_of_two_threads",
         &[
             "not explorable: a process cannot die alone",
-            "by a process that cannot be told from others (mkdir)",
+            "by an unidentified process (mkdir)",
         ],
     );
 }

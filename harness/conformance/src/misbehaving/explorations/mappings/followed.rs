@@ -127,40 +127,32 @@ fn mapped_log(cx: Context) -> Result {
 /// A page is changed, then another one, then the first one again.
 #[chaos(non_destructive)]
 fn page_that_is_changed_twice(cx: Context) -> Result {
+    fn change_twice(dir: &Path) -> Result {
+        log(dir, |log| {
+            log.store(0, b"busy");
+            log.store(PAGE, b"1");
+            log.store(0, b"idle");
+            Ok(())
+        })
+    }
     fs::write(cx.dir().join("log"), [0; 2 * PAGE])?;
-    let explored = cx.crash_everywhere(
-        |dir| {
-            log(dir, |log| {
-                log.store(0, b"busy");
-                log.store(PAGE, b"1");
-                log.store(0, b"idle");
-                Ok(())
-            })
-        },
-        |dir, _| {
-            let log = fs::read(dir.join("log"))?;
-            match (&log[..4], log[PAGE]) {
-                (b"\0\0\0\0", 0) | (b"busy", _) | (b"idle", b'1') => Ok(()),
-                found => Err(format!("found {found:?}").into()),
-            }
-        },
-    )?;
+    let explored = cx.crash_everywhere(change_twice, |dir, _| {
+        let log = fs::read(dir.join("log"))?;
+        match (&log[..4], log[PAGE]) {
+            (b"\0\0\0\0", 0) | (b"busy", _) | (b"idle", b'1') => Ok(()),
+            found => Err(format!("found {found:?}").into()),
+        }
+    })?;
     assert_eq!((explored.calls, explored.points), (3, 3), "{explored:?}");
     // The state between the second and the third store is found.
-    let explored = cx.crash_everywhere(
-        |dir| {
-            log(dir, |log| {
-                log.store(0, b"busy");
-                log.store(PAGE, b"1");
-                log.store(0, b"idle");
-                Ok(())
-            })
-        },
-        |dir, _| match &fs::read(dir.join("log"))?[..] {
-            log if log[..4] == *b"busy" && log[PAGE] == b'1' => Err("busy".into()),
-            _ => Ok(()),
-        },
-    );
+    let explored =
+        cx.crash_everywhere(
+            change_twice,
+            |dir, _| match &fs::read(dir.join("log"))?[..] {
+                log if log[..4] == *b"busy" && log[PAGE] == b'1' => Err("busy".into()),
+                _ => Ok(()),
+            },
+        );
     broken(
         explored,
         &["died in the place of call 3 of 3, store of 4 bytes at 0 of log"],
@@ -279,30 +271,21 @@ fn failed_sync_of_a_mapping(cx: Context) -> Result {
         }
     }
     fs::write(cx.dir().join("log"), [0; PAGE])?;
-    let explore = || cx.explore().power_loss(PowerLoss::Journaled);
-    explore().fail_everywhere(
-        [Errno::EIO],
-        |dir| {
-            log(dir, |log| {
-                log.store(0, &[1]);
-                log.sync(0, PAGE)
-            })
-        },
-        is_stored,
-    )?;
-    let explored = explore().fail_everywhere(
-        [Errno::EIO],
-        |dir| {
-            log(dir, |log| {
-                log.store(0, &[1]);
-                // The second sync finds nothing to write.
-                log.sync(0, PAGE).or_else(|_| log.sync(0, PAGE))
-            })
-        },
-        is_stored,
-    );
+    let explore = |write: fn(&Mapping) -> Result| {
+        cx.explore()
+            .power_loss(PowerLoss::Journaled)
+            .fail_everywhere([Errno::EIO], |dir| log(dir, write), is_stored)
+    };
+    explore(|log| {
+        log.store(0, &[1]);
+        log.sync(0, PAGE)
+    })?;
     broken(
-        explored,
+        explore(|log| {
+            log.store(0, &[1]);
+            // The second sync finds nothing to write.
+            log.sync(0, PAGE).or_else(|_| log.sync(0, PAGE))
+        }),
         &["msync of 4096 bytes at 0 of log", "then the power failed"],
     );
     Ok(())
@@ -353,30 +336,23 @@ fn stores_to_one_page(cx: Context) -> Result {
             found => Err(format!("found {found:?}").into()),
         }
     };
-    let wrong = |dir: &Path| {
-        log(dir, |log| {
+    let explore = |write: fn(&Mapping) -> Result| {
+        cx.explore()
+            .each_store()
+            .crash_everywhere(|dir| log(dir, write), mark_follows_data)
+    };
+    let explored = explore(|log| {
+        log.store_word(PAGE - 4, 0x0707_0707_0707_0707);
+        log.store(0, &[1]);
+        Ok(())
+    })?;
+    assert_eq!((explored.calls, explored.points), (2, 2), "{explored:?}");
+    broken(
+        explore(|log| {
             log.store(0, &[1]);
             log.store_word(PAGE - 4, 0x0707_0707_0707_0707);
             Ok(())
-        })
-    };
-    let explored = cx.explore().each_store().crash_everywhere(
-        |dir| {
-            log(dir, |log| {
-                log.store_word(PAGE - 4, 0x0707_0707_0707_0707);
-                log.store(0, &[1]);
-                Ok(())
-            })
-        },
-        mark_follows_data,
-    )?;
-    assert_eq!((explored.calls, explored.points), (2, 2), "{explored:?}");
-    let explored = cx
-        .explore()
-        .each_store()
-        .crash_everywhere(wrong, mark_follows_data);
-    broken(
-        explored,
+        }),
         &["died in the place of call 2 of 2, store of 8 bytes at 4092 of log"],
     );
     Ok(())
