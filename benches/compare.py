@@ -90,6 +90,8 @@ BENCHMARKS = {
                 (rf"crash points: (\d+) a second", [("crash point", True)]),
                 (rf"states after a loss of power: \d+, (\d+) a second", [("state", True)]),
                 (rf"a trapped call: ([0-9.]+) µs more", [("trapped call", False)]),
+                (rf"a trapped call inside: ([0-9.]+) µs more", [("trapped call inside", False)]),
+                (rf"a trapped call with \d+ MiB resident: ([0-9.]+) µs more", [("trapped call of a large test", False)]),
             ],
         ),
         Benchmark(
