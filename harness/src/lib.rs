@@ -31,6 +31,9 @@
 //!   is a test that runs without the sandbox and kills its own supervisor. On other systems only
 //!   the test's process group or process tree ends. On these systems the harness finds no leaked
 //!   processes, threads or descriptors.
+//! - On Linux, all tests of a run start with the same surroundings: processors, limits, signals,
+//!   umask, environment, descriptors, working directory and priority. Earlier tests do not change
+//!   them.
 //! - The random numbers of a test depend only on the root seed and on the test's `seed_name`. The
 //!   default of `seed_name` is the test's name. The harness controls neither the order of threads
 //!   nor the network.

@@ -106,6 +106,8 @@ impl WorkerPool {
             let closed = sandboxed.then(|| state.confinement.clone());
             (state.started, closed.unwrap_or(Confinement::Open))
         };
+        // The supervisor and its tests inherit the processors of this thread.
+        unbind();
         let directory = WorkerDir::create(&self.run, number)?;
         let processor = match self.isolation {
             Isolation::Fork => processor_of(number),
@@ -190,10 +192,13 @@ impl WorkerLease<'_> {
 }
 
 #[cfg(target_os = "linux")]
-use crate::os::affinity::{bind, bound as bound_processor, processor_of};
+use crate::os::affinity::{bind, bound as bound_processor, processor_of, unbind};
 
 #[cfg(not(target_os = "linux"))]
 fn bind(_processor: Option<usize>) {}
+
+#[cfg(not(target_os = "linux"))]
+fn unbind() {}
 
 #[cfg(not(target_os = "linux"))]
 fn bound_processor() -> Option<usize> {

@@ -31,6 +31,8 @@ mod programs;
 #[cfg(target_os = "linux")]
 mod resources;
 mod stories;
+#[cfg(target_os = "linux")]
+mod surroundings;
 mod sweeps;
 mod tags;
 mod test_environment;

@@ -38,6 +38,8 @@ mod reports;
 mod resources;
 mod seeds;
 mod selection;
+#[cfg(target_os = "linux")]
+mod surroundings;
 mod sweeps;
 mod verdicts;
 
