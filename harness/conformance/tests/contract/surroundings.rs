@@ -1,7 +1,7 @@
 //! The surroundings of a test do not depend on the tests that ran before.
 
 use crate::suite;
-use clarity_chaos::{EventKind, Record};
+use clarity_chaos::{EventKind, Record, Verdict};
 use clarity_chaos_conformance::Suite;
 use std::collections::BTreeMap;
 use std::thread;
@@ -102,6 +102,16 @@ fn surroundings_are_the_same_with_several_threads() {
         for (test, now) in after(&suite, &ENDINGS, &SHOWING, &options) {
             assert_same(alone, &now, &format!("{test}, sandbox {sandbox}"));
         }
+    }
+}
+
+/// The test above would show nothing if this test changed nothing.
+#[test]
+fn test_can_change_its_own_surroundings() {
+    for sandbox in ["none", "all"] {
+        let test = "surroundings::changes_all";
+        let ran = suite().run(["--exact", test, "--sandbox", sandbox]);
+        assert_eq!(ran.records[test].verdict, Verdict::Passed, "{}", ran.stdout);
     }
 }
 
