@@ -6,6 +6,7 @@
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
 use crate::data::process_report::ProcessReport;
+use crate::os::temporary_directory::with_temporary_directory;
 use crate::runner::worker::{OrderPipe, Worker, locked};
 use crate::runner::workspace::Workspace;
 use crate::supervisor::protocol::RunnerMessage;
@@ -108,7 +109,7 @@ impl WorkerPool {
         };
         // The supervisor and its tests inherit the processors of this thread.
         unbind();
-        let directory = WorkerDir::create(&self.run, number)?;
+        let directory = WorkerDir::create(&self.run, number).map_err(with_temporary_directory)?;
         let processor = match self.isolation {
             Isolation::Fork => processor_of(number),
             _ => None,

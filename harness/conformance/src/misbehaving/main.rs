@@ -35,6 +35,8 @@ mod stories;
 mod surroundings;
 mod sweeps;
 mod tags;
+#[cfg(target_os = "linux")]
+mod temporary_directory;
 mod test_environment;
 mod waiting;
 
