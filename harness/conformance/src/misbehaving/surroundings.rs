@@ -1,5 +1,6 @@
 //! Tests that show, or change, the surroundings of their process.
 
+use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
@@ -11,6 +12,7 @@ use rustix::process::{
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::{env, fs, io, thread};
 
 /// The fields of `/proc/thread-self/status` that describe a process and not its use of resources.
@@ -193,6 +195,35 @@ fn shows_once_more(cx: Context) -> Result {
 #[chaos(non_destructive)]
 fn shows_in_the_sandbox(cx: Context) -> Result {
     show(&cx)
+}
+
+/// Two threads count without a lock. They lose counts if both run at the same time, so nearly never
+/// on one processor. With one seed in five, they count for long enough.
+#[chaos]
+fn races(cx: Context) -> Result {
+    let counts = if cx.rng().random_ratio(1, 5) {
+        1 << 14
+    } else {
+        1
+    };
+    let (count, ready) = (AtomicU64::new(0), AtomicU64::new(0));
+    thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                ready.fetch_add(1, Ordering::SeqCst);
+                // A waiting thread keeps its processor, so the other one starts on another.
+                while ready.load(Ordering::SeqCst) < 2 {
+                    std::hint::spin_loop();
+                }
+                for _ in 0..counts {
+                    let seen = count.load(Ordering::SeqCst);
+                    count.store(seen + 1, Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!(count.into_inner(), 2 * counts, "counts were lost");
+    Ok(())
 }
 
 /// Changes its surroundings as far as possible, and those of its parent.
