@@ -58,6 +58,7 @@
 //!   and `/run` is empty. The only network is a private loopback interface.
 //! - A test has the user's ID, no capabilities, and no way to gain capabilities: `sudo` fails.
 //! - Code that is instrumented for coverage writes its data to the path in `LLVM_PROFILE_FILE`.
+//!   Without this variable, it writes to `profiles/` in the history.
 
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]

@@ -6,12 +6,14 @@
 //!   last-seed
 //!   records/NAME.json
 //!   states/NAME/SEED/   copies of states in which the invariant of an exploration did not hold
+//!   profiles/           coverage data of the tests, unless `LLVM_PROFILE_FILE` is set
 //! ```
 
 use crate::data::case::file_name;
 use crate::os::atomic_file::{write_atomically, write_json_atomically};
 use crate::registration::TestCase;
 use crate::registration::origin::Origin;
+use crate::runner::target_directory::target_directory;
 use clarity_chaos_record::{Record, Seed, Verdict};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -28,8 +30,8 @@ pub(crate) struct History {
 
 impl History {
     /// Returns the history in the directory `given`. The default directory is
-    /// `chaos/PACKAGE/TARGET` in Cargo's target directory. If Cargo's target directory is unknown,
-    /// the system's directory for temporary files takes its place.
+    /// `chaos/PACKAGE/TARGET` in Cargo's target directory. If Cargo's target directory is unknown
+    /// or does not exist, the system's directory for temporary files takes its place.
     pub(crate) fn new(origin: &Origin, given: Option<&Path>) -> Self {
         let root = given.map(Path::to_owned).unwrap_or_else(|| {
             let target = target_directory(origin).unwrap_or_else(env::temp_dir);
@@ -128,6 +130,11 @@ impl History {
         self.root.join("states")
     }
 
+    /// The directory for coverage data of the tests.
+    pub(crate) fn profiles(&self) -> PathBuf {
+        self.root.join("profiles")
+    }
+
     fn record(&self, test: &str) -> PathBuf {
         let name = format!("{}.json", file_name(test));
         self.root.join("records").join(name)
@@ -201,19 +208,6 @@ struct LastRecord {
     root_seed: Seed,
     #[serde(flatten)]
     verdict: Verdict,
-}
-
-/// Finds Cargo's target directory. For a test target, it is the parent of `CARGO_TARGET_TMPDIR`.
-/// Otherwise, it is the binary's nearest ancestor that contains a `CACHEDIR.TAG`.
-fn target_directory(origin: &Origin) -> Option<PathBuf> {
-    if let Some(tmpdir) = origin.target_tmpdir {
-        return Path::new(tmpdir).parent().map(Path::to_owned);
-    }
-    let binary = env::current_exe().ok()?;
-    let mut directories = binary.ancestors().skip(1);
-    directories
-        .find(|directory| directory.join("CACHEDIR.TAG").exists())
-        .map(Path::to_owned)
 }
 
 #[cfg(test)]

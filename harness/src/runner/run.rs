@@ -14,9 +14,10 @@ use crate::runner::case_runner::CaseRunner;
 use crate::runner::cli::Options;
 use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::console::Printer;
+use crate::runner::coverage_profile::profile_file;
 use crate::runner::exit_codes::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
 use crate::runner::header::header;
-use crate::runner::history::{History, REMEDY};
+use crate::runner::history::{FailedWrites, History, REMEDY};
 use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
 use crate::runner::kept_states::KeptStates;
@@ -81,12 +82,16 @@ impl TestRun {
         }
         let dir = RunDir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
-        let workers = Arc::new(WorkerPool::new(isolation, dir.path().to_owned()));
+        let mut failed_writes = FailedWrites::default();
+        let profile_file = profile_file(&history, &mut failed_writes);
+        let pool = |isolation, directory| {
+            Arc::new(WorkerPool::new(isolation, directory, profile_file.clone()))
+        };
+        let workers = pool(isolation, dir.path().to_owned());
         let fresh = if options.check_determinism {
             let directory = dir.path().join("fresh");
             fs::create_dir(&directory).map_err(with_temporary_directory)?;
-            let workers = Arc::new(WorkerPool::new(Isolation::Exec, directory));
-            Some((workers, dir.path().to_owned()))
+            Some((pool(Isolation::Exec, directory), dir.path().to_owned()))
         } else {
             None
         };
@@ -112,7 +117,7 @@ impl TestRun {
                 seed,
                 isolation,
                 kept_states: KeptStates::new(&history.states())?,
-                failed_writes: Mutex::default(),
+                failed_writes: Mutex::new(failed_writes),
                 workers,
                 fresh,
                 in_process: match isolation {

@@ -23,6 +23,9 @@ use std::time::Duration;
 pub(crate) struct WorkerPool {
     isolation: Isolation,
     run: PathBuf,
+    /// The file for coverage data of the tests. `None` if the environment names it, or if there is
+    /// no such data.
+    profile_file: Option<PathBuf>,
     state: Mutex<PoolState>,
     interrupted: AtomicBool,
 }
@@ -43,10 +46,11 @@ struct PoolState {
 
 impl WorkerPool {
     /// Creates an empty pool, in the run's directory `run`.
-    pub(crate) fn new(isolation: Isolation, run: PathBuf) -> Self {
+    pub(crate) fn new(isolation: Isolation, run: PathBuf, profile_file: Option<PathBuf>) -> Self {
         Self {
             isolation,
             run,
+            profile_file,
             state: Mutex::new(PoolState {
                 confinement: Confinement::tightest(),
                 is_confirmed: false,
@@ -122,7 +126,7 @@ impl WorkerPool {
                 worker_dir: directory.clone(),
                 run: self.run.clone(),
             };
-            let refusal = match Worker::start(post, sandboxed)? {
+            let refusal = match Worker::start(post, sandboxed, self.profile_file.as_deref())? {
                 Ok(worker) => {
                     self.state().is_confirmed |= sandboxed;
                     return Ok(worker);
