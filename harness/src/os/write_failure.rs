@@ -1,8 +1,8 @@
 //! Marks a file whose last write has failed, even if the disk is full.
 //!
 //! The mark is the file's modification time: the error's number, in seconds after 1970. To set this
-//! time, the file system needs no space. A later successful write sets the time anew, and so removes
-//! the mark.
+//! time, the file system needs no space. A later successful write sets the time anew, and so
+//! removes the mark.
 
 use std::fs::{File, FileTimes};
 use std::io;

@@ -96,7 +96,7 @@ fn assert_only_warned(suite: &Suite, history: &str) {
 }
 
 #[test]
-fn history_that_cannot_be_written_is_a_warning_with_path_and_option() {
+fn unwritable_history_is_a_warning_with_path_and_option() {
     assert_only_warned(&suite(), "/dev/null/history");
     let script = r#"mkdir -p "$TMPDIR/ro"; mount -t tmpfs -o ro none "$TMPDIR/ro"; "$@""#;
     let suite = suite();
@@ -108,7 +108,7 @@ fn history_that_cannot_be_written_is_a_warning_with_path_and_option() {
 
 /// The broken states of an exploration go to the history, too.
 #[test]
-fn history_that_cannot_be_written_loses_no_state_of_an_exploration() {
+fn unwritable_history_loses_no_state_of_an_exploration() {
     let (suite, test) = (suite(), "explorations::in_place");
     let arguments = ["--keep-dirs", "never", "--history", "/dev/null/history"];
     let ran = suite.run(["--exact", test].iter().chain(&arguments));
