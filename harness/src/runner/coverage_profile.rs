@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 /// LLVM's own variable for the path of the coverage data.
 pub(crate) const VARIABLE: &str = "LLVM_PROFILE_FILE";
 
-/// Returns the value of [`VARIABLE`] for the tests. Returns `None` if the user has set the variable,
-/// or if this program is not instrumented.
+/// Returns the value of [`VARIABLE`] for the tests. Returns `None` if the user has set the
+/// variable, or if this program is not instrumented.
 ///
-/// Creates the directory of the coverage data. If that is not possible, discards the data and adds a
-/// failed write.
+/// Creates the directory of the coverage data. If that is not possible, discards the data and adds
+/// a failed write.
 #[cfg(target_os = "linux")]
 pub(crate) fn profile_file(history: &History, failed: &mut FailedWrites) -> Option<PathBuf> {
     use crate::os::compiler_instrumentation::counts_coverage;
