@@ -4,7 +4,7 @@
 //! protects. Each test would then print an error of LLVM.
 
 use crate::runner::history::{FailedWrites, History};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// LLVM's own variable for the path of the coverage data.
 pub(crate) const VARIABLE: &str = "LLVM_PROFILE_FILE";
@@ -17,6 +17,7 @@ pub(crate) const VARIABLE: &str = "LLVM_PROFILE_FILE";
 #[cfg(target_os = "linux")]
 pub(crate) fn profile_file(history: &History, failed: &mut FailedWrites) -> Option<PathBuf> {
     use crate::os::compiler_instrumentation::counts_coverage;
+    use std::path::Path;
     if !counts_coverage() {
         return None;
     }
