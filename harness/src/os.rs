@@ -46,9 +46,11 @@ pub(crate) mod signals;
 pub(crate) mod sockets;
 #[cfg(target_os = "linux")]
 pub(crate) mod task_status;
+pub(crate) mod temporary_directory;
 #[cfg(unix)]
 pub(crate) mod termination_signal;
 pub(crate) mod timestamp_granularity;
 #[cfg(target_os = "linux")]
 pub(crate) mod wait;
 pub(crate) mod wall_clock;
+pub(crate) mod write_failure;

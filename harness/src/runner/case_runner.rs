@@ -11,6 +11,7 @@ use crate::runner::captured_output;
 use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::{KeepDirs, Options};
 use crate::runner::determinism;
+use crate::runner::history::FailedWrites;
 use crate::runner::in_process::InProcess;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::replay;
@@ -35,6 +36,8 @@ pub(crate) struct CaseRunner {
     pub(crate) seed: Seed,
     pub(crate) isolation: Isolation,
     pub(crate) kept_states: KeptStates,
+    /// The failed writes to the history.
+    pub(crate) failed_writes: Mutex<FailedWrites>,
     pub(crate) workers: Arc<WorkerPool>,
     /// With `--check-determinism`: the workers for the second run of each test, and the directory
     /// of the whole run. The second run of a test takes place in a newly executed process.
@@ -198,19 +201,21 @@ impl CaseRunner {
             false => journal::recover(&case.undo()),
         };
         record.add_undone(recovery.outcomes);
-        let collected = match record.verdict.is_failure() {
-            true => with_context("keep the states of", &case, KeptStates::collect(&case)),
-            false => Ok(()),
+        let uncollected = match record.verdict.is_failure() {
+            true => KeptStates::collect(&case).err(),
+            false => None,
         };
         let workspace = executor.workspace();
-        let cleaned = match overrides.keep {
+        let cleaned = match (overrides.keep, uncollected) {
             _ if !recovery.kept.is_empty() => {
                 keep_journals(&mut record, workspace, &case, touched, recovery.kept)
             }
-            KeepPolicy::AsConfigured => self.keep_or_remove(&mut record, workspace, &case, touched),
-            KeepPolicy::Never => remove(workspace, &case, touched),
+            (_, Some(error)) => self.keep_states(&mut record, workspace, &case, touched, &error),
+            (KeepPolicy::AsConfigured, None) => {
+                self.keep_or_remove(&mut record, workspace, &case, touched)
+            }
+            (KeepPolicy::Never, None) => remove(workspace, &case, touched),
         };
-        let cleaned = cleaned.and(collected);
         let is_reusable = cleaned.is_ok() && record.kept_dir.is_none();
         let cleaned = match executor {
             // The worker is released only after the cleanup: the worker's next case uses the same
@@ -281,6 +286,24 @@ impl CaseRunner {
         record.replay_command =
             replay::case_command(&self.origin, &self.options, &spec.name, root_seed);
         record
+    }
+
+    /// Keeps the directory of a case, because its states could not be moved to the history.
+    fn keep_states(
+        &self,
+        record: &mut Record,
+        workspace: &mut Workspace,
+        case: &Case,
+        touched: bool,
+        error: &io::Error,
+    ) -> io::Result<()> {
+        let states = case.states();
+        let text = format!("the broken states stay in {}: {error}", states.display());
+        let failed_writes = self.failed_writes.lock();
+        let mut failed_writes = failed_writes.unwrap_or_else(PoisonError::into_inner);
+        failed_writes.add(text);
+        record.kept_dir = Some(case.root().to_owned());
+        with_context("keep", case, workspace.keep(case, touched))
     }
 
     /// Keeps or removes the directory of a case, as `--keep-dirs` requires.

@@ -2,6 +2,7 @@
 //! evidence.
 
 use crate::data::duration::microseconds;
+use crate::data::exit_status::ExitStatus;
 use crate::data::process_report::ProcessReport;
 use crate::registration::NON_DESTRUCTIVE;
 use crate::runner::verdict;
@@ -18,6 +19,8 @@ const OUTPUT_END: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) timeline: io::Result<Vec<Event>>,
+    /// The error with which the last write to the timeline failed. Events are missing then.
+    pub(crate) unwritten: Option<io::Error>,
     /// The progress of the exploration that was running when the case ended.
     pub(crate) exploring: Option<String>,
     pub(crate) output: io::Result<CapturedOutput>,
@@ -67,6 +70,18 @@ impl Evidence {
             (Ok(_), Some(error)) => Verdict::Lost {
                 error: format!("failed to read the timeline or output of the test: {error}"),
             },
+            // Without the missing events, a timeout or a signal is still certain, but no other
+            // verdict is.
+            (Ok(ending), None)
+                if self.unwritten.is_some()
+                    && ending.stop_reason.is_none()
+                    && matches!(ending.exit_status, ExitStatus::Code(_)) =>
+            {
+                let error = self.unwritten.map(|error| error.to_string());
+                Verdict::Lost {
+                    error: error.unwrap_or_default(),
+                }
+            }
             (Ok(ending), None) => verdict::decide(
                 &record.timeline,
                 ending,

@@ -6,6 +6,7 @@ mod sweep;
 
 pub(crate) use self::sweep::save_regressions;
 
+use crate::os::temporary_directory::with_temporary_directory;
 use crate::registration::oracles;
 use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
@@ -13,9 +14,10 @@ use crate::runner::case_runner::CaseRunner;
 use crate::runner::cli::Options;
 use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::console::Printer;
+use crate::runner::coverage_profile::profile_file;
 use crate::runner::exit_codes::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
 use crate::runner::header::header;
-use crate::runner::history::History;
+use crate::runner::history::{FailedWrites, History, REMEDY};
 use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
 use crate::runner::kept_states::KeptStates;
@@ -63,8 +65,8 @@ impl TestRun {
     ///
     /// # Errors
     ///
-    /// When a directory, the file of `--logfile` or a signal handler cannot be created. With
-    /// `--history`, also when the seed cannot be saved.
+    /// When a directory, the file of `--logfile` or a signal handler cannot be created. A seed that
+    /// cannot be saved causes a warning only.
     pub(crate) fn new(
         origin: &Origin,
         options: Options,
@@ -74,20 +76,22 @@ impl TestRun {
         seed: Seed,
     ) -> io::Result<Self> {
         if let Err(error) = history.set_last_seed(seed) {
-            let text = format!("failed to save the seed of this run: {error}");
-            if options.history.is_some() {
-                return Err(io::Error::new(error.kind(), text));
-            }
-            eprintln!("warning: {text}; --seed last will not find it");
+            eprintln!(
+                "warning: the seed was not saved, so --seed last does not find it: {error}; {REMEDY}"
+            );
         }
         let dir = RunDir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
-        let workers = Arc::new(WorkerPool::new(isolation, dir.path().to_owned()));
+        let mut failed_writes = FailedWrites::default();
+        let profile_file = profile_file(&history, &mut failed_writes);
+        let pool = |isolation, directory| {
+            Arc::new(WorkerPool::new(isolation, directory, profile_file.clone()))
+        };
+        let workers = pool(isolation, dir.path().to_owned());
         let fresh = if options.check_determinism {
             let directory = dir.path().join("fresh");
-            fs::create_dir(&directory)?;
-            let workers = Arc::new(WorkerPool::new(Isolation::Exec, directory));
-            Some((workers, dir.path().to_owned()))
+            fs::create_dir(&directory).map_err(with_temporary_directory)?;
+            Some((pool(Isolation::Exec, directory), dir.path().to_owned()))
         } else {
             None
         };
@@ -113,6 +117,7 @@ impl TestRun {
                 seed,
                 isolation,
                 kept_states: KeptStates::new(&history.states())?,
+                failed_writes: Mutex::new(failed_writes),
                 workers,
                 fresh,
                 in_process: match isolation {
@@ -166,8 +171,8 @@ impl TestRun {
         }
         let selected = selection.selected.iter().map(|test| test.name());
         if let Err(error) = self.case_runner.kept_states.clear(selected) {
-            self.add_error(format!(
-                "failed to remove the states of an earlier run: {error}"
+            locked(&self.case_runner.failed_writes).add(format!(
+                "states of an earlier run were not removed: {error}"
             ));
         }
 
@@ -189,13 +194,10 @@ impl TestRun {
         self.repetition.check(&self.case_runner, test, record);
     }
 
-    /// Saves a record in the history. Adds an error to the run if the record cannot be saved.
+    /// Saves a record in the history. Adds a warning to the run if the record cannot be saved.
     fn save_record(&self, record: &Record) {
         if let Err(error) = self.history.save(record) {
-            self.add_error(format!(
-                "failed to write the record of {}: {error}",
-                record.name
-            ));
+            locked(&self.case_runner.failed_writes).add_record(&error);
         }
     }
 
@@ -230,6 +232,7 @@ impl TestRun {
             seed,
             workers,
             fresh,
+            failed_writes,
             ..
         } = self.case_runner;
         drop((workers, fresh));
@@ -271,6 +274,11 @@ impl TestRun {
             took,
         });
         errors.extend(printer.error());
+        let failed_writes = failed_writes.into_inner();
+        let failed_writes = failed_writes.unwrap_or_else(PoisonError::into_inner);
+        for warning in failed_writes.warnings() {
+            eprintln!("warning: {warning}");
+        }
         for error in &errors {
             eprintln!("error: {error}");
         }

@@ -6,12 +6,14 @@
 use crate::data::case::Case;
 use crate::data::duration::deadline;
 use crate::data::process_report::ProcessReport;
+use crate::runner::coverage_profile;
 use crate::runner::workspace::Workspace;
 use crate::supervisor;
 use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessage};
 use crate::supervisor::role::{Role, SupervisorConfig};
 use clarity_chaos_record::Sandbox;
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -49,13 +51,17 @@ impl OrderPipe {
 
 impl Worker {
     /// Starts a supervisor. The inner error is the reason why the kernel refused the confinement.
+    ///
+    /// `profile_file` is the file for coverage data, if the environment does not name one.
     pub(super) fn start(
         post: SupervisorConfig,
         sandboxed: bool,
+        profile_file: Option<&Path>,
     ) -> io::Result<Result<Self, String>> {
         let (workspace, processor) = (Workspace::open(post.worker_dir.clone())?, post.processor);
         let mut command = Role::Supervisor(post).command()?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.envs(profile_file.map(|file| (coverage_profile::VARIABLE, file)));
         #[cfg(unix)]
         {
             use std::os::unix::process::CommandExt as _;

@@ -6,6 +6,7 @@
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
 use crate::data::process_report::ProcessReport;
+use crate::os::temporary_directory::with_temporary_directory;
 use crate::runner::worker::{OrderPipe, Worker, locked};
 use crate::runner::workspace::Workspace;
 use crate::supervisor::protocol::RunnerMessage;
@@ -22,6 +23,9 @@ use std::time::Duration;
 pub(crate) struct WorkerPool {
     isolation: Isolation,
     run: PathBuf,
+    /// The file for coverage data of the tests. `None` if the environment names it, or if there is
+    /// no such data.
+    profile_file: Option<PathBuf>,
     state: Mutex<PoolState>,
     interrupted: AtomicBool,
 }
@@ -42,10 +46,11 @@ struct PoolState {
 
 impl WorkerPool {
     /// Creates an empty pool, in the run's directory `run`.
-    pub(crate) fn new(isolation: Isolation, run: PathBuf) -> Self {
+    pub(crate) fn new(isolation: Isolation, run: PathBuf, profile_file: Option<PathBuf>) -> Self {
         Self {
             isolation,
             run,
+            profile_file,
             state: Mutex::new(PoolState {
                 confinement: Confinement::tightest(),
                 is_confirmed: false,
@@ -106,7 +111,9 @@ impl WorkerPool {
             let closed = sandboxed.then(|| state.confinement.clone());
             (state.started, closed.unwrap_or(Confinement::Open))
         };
-        let directory = WorkerDir::create(&self.run, number)?;
+        // The supervisor and its tests inherit the processors of this thread.
+        unbind();
+        let directory = WorkerDir::create(&self.run, number).map_err(with_temporary_directory)?;
         let processor = match self.isolation {
             Isolation::Fork => processor_of(number),
             _ => None,
@@ -119,7 +126,7 @@ impl WorkerPool {
                 worker_dir: directory.clone(),
                 run: self.run.clone(),
             };
-            let refusal = match Worker::start(post, sandboxed)? {
+            let refusal = match Worker::start(post, sandboxed, self.profile_file.as_deref())? {
                 Ok(worker) => {
                     self.state().is_confirmed |= sandboxed;
                     return Ok(worker);
@@ -190,10 +197,13 @@ impl WorkerLease<'_> {
 }
 
 #[cfg(target_os = "linux")]
-use crate::os::affinity::{bind, bound as bound_processor, processor_of};
+use crate::os::affinity::{bind, bound as bound_processor, processor_of, unbind};
 
 #[cfg(not(target_os = "linux"))]
 fn bind(_processor: Option<usize>) {}
+
+#[cfg(not(target_os = "linux"))]
+fn unbind() {}
 
 #[cfg(not(target_os = "linux"))]
 fn bound_processor() -> Option<usize> {

@@ -4,6 +4,7 @@
 use crate::data::case::{Case, CaseSpec, WorkerDir};
 use crate::os::change_detector::ChangeDetector;
 use crate::os::directory::{ensure_directory, entry_names, remove};
+use crate::os::temporary_directory::with_temporary_directory;
 use crate::os::timestamp_granularity::TimestampGranularity;
 use crate::runner::captured_output;
 use crate::runner::evidence::Evidence;
@@ -39,6 +40,10 @@ struct CaseDirs {
 impl Workspace {
     /// Opens the workspace in the directory of a worker that has not run a case yet.
     pub(crate) fn open(worker: WorkerDir) -> io::Result<Self> {
+        Self::open_files(worker).map_err(with_temporary_directory)
+    }
+
+    fn open_files(worker: WorkerDir) -> io::Result<Self> {
         let times = TimestampGranularity::measure(&worker.tmp())?;
         Ok(Self {
             output: LogFile::open(worker.output())?,
@@ -53,6 +58,11 @@ impl Workspace {
 
     /// Creates the directories of the next case, or reuses the empty directories of the last case.
     pub(crate) fn begin(&mut self, spec: CaseSpec) -> io::Result<Case> {
+        self.create_directories(spec)
+            .map_err(with_temporary_directory)
+    }
+
+    fn create_directories(&mut self, spec: CaseSpec) -> io::Result<Case> {
         self.output.clear()?;
         self.timeline.clear()?;
         let case = Case::new(&self.worker, spec);
@@ -90,6 +100,7 @@ impl Workspace {
     pub(crate) fn evidence(&mut self, case: &Case) -> Evidence {
         Evidence {
             timeline: self.timeline.rewound().and_then(read_timeline),
+            unwritten: self.timeline.failed_write().map(with_temporary_directory),
             exploring: exploration_progress::read(&case.exploring()),
             output: self.output.len().and_then(|length| match length {
                 0 => Ok(CapturedOutput::default()),

@@ -124,9 +124,6 @@ impl Supervisor {
         // signal therefore has no effect.
         kill_process(test, Signal::KILL)?;
         let (exit_status, usage) = zygote::reap(test)?;
-        if let Some(zygote) = &self.zygote {
-            zygote.restore()?;
-        }
         let duration = began.elapsed();
         let runner_died = wake_reason == WakeReason::RunnerDied;
         let (mut leaked_processes, mut retires) = (Vec::new(), false);

@@ -13,6 +13,7 @@
 // share a temporary directory do not share process IDs.
 
 use crate::os::directory::remove_directory;
+use crate::os::temporary_directory::with_temporary_directory;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -40,7 +41,16 @@ pub(crate) struct RunDir {
 
 impl RunDir {
     /// Creates the run's directory, and removes the directories of killed runs.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be created. The error names the system's directory for temporary
+    /// files, and its variable.
     pub(crate) fn create() -> io::Result<Self> {
+        Self::create_in_temporary_directory().map_err(with_temporary_directory)
+    }
+
+    fn create_in_temporary_directory() -> io::Result<Self> {
         // A test may canonicalize a path in the run's directory. The result is below the path of
         // that directory only if `parent` is canonical.
         let parent = std::env::temp_dir().canonicalize()?;

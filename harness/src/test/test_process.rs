@@ -65,16 +65,8 @@ pub(crate) fn prefault(spec: &CaseSpec) -> io::Result<()> {
     Ok(())
 }
 
-/// The state that the zygote prepared and that a fork inherits.
-#[derive(Debug)]
-pub(crate) struct Inherited {
-    /// The open file of the test's timeline.
-    pub(crate) timeline: File,
-    /// The sandbox's restrictions for the test's process.
-    pub(crate) rules: Option<TestRules>,
-}
-
-/// Runs a case in this process, which runs no other case. Returns the process's exit code.
+/// Runs a case in this process, which runs no other case. Returns the process's exit code. `rules`
+/// are the sandbox's restrictions, if the zygote has prepared them.
 ///
 /// # Errors
 ///
@@ -82,12 +74,9 @@ pub(crate) struct Inherited {
 pub(crate) fn run(
     case: &Case,
     test: &'static TestCase,
-    inherited: Option<Inherited>,
+    rules: Option<TestRules>,
 ) -> io::Result<i32> {
-    let (timeline, rules) = match inherited {
-        Some(inherited) => (inherited.timeline, inherited.rules),
-        None => (Timeline::open(&case.timeline())?, None),
-    };
+    let timeline = Timeline::open(&case.timeline())?;
     let setup = Setup::new(test, case, timeline, ProcessScope::Dedicated)?;
     if case.spec.sandboxed {
         let rules = rules.map_or_else(|| prepare_test(&case.worker_dir().work()), Ok)?;
@@ -218,7 +207,7 @@ impl Setup {
             .spawn(move || {
                 #[cfg(target_os = "linux")]
                 {
-                    affinity::unbind();
+                    affinity::unbind_with_main_thread();
                     SyscallInterceptor::begin_late_starts();
                 }
                 catch_unwind(AssertUnwindSafe(|| call(body, context, &time, timeline)))

@@ -1,9 +1,11 @@
 //! The timeline of a test: the test's events in order, with one line of JSON for each event.
 //!
 //! The test's process appends each event to the file at once, so a killed process loses no event.
-//! The runner reads the file. See [`Event`] for the format.
+//! If the disk is full, the event is appended together with the next one, and the file is marked
+//! until then. The runner reads the file. See [`Event`] for the format.
 
 use crate::data::duration::microseconds;
+use crate::os::write_failure;
 use crate::test::test_time::TestTime;
 use clarity_chaos_record::{Event, EventKind};
 use std::fs::File;
@@ -30,6 +32,9 @@ struct TimelineLog {
     file: File,
     /// The length of the file, in bytes.
     length: u64,
+    /// The lines that the next write appends: lines of earlier events that could not be written,
+    /// and the line of a new event.
+    unwritten: Vec<u8>,
     events: Vec<Event>,
     /// The number of events beyond [`MAX_EVENTS`] that were not recorded.
     omitted: usize,
@@ -54,6 +59,7 @@ impl Timeline {
                 log: Mutex::new(TimelineLog {
                     length: file.metadata().map_or(0, |metadata| metadata.len()),
                     file,
+                    unwritten: Vec::new(),
                     events: Vec::new(),
                     omitted: 0,
                 }),
@@ -105,17 +111,7 @@ impl Timeline {
         let at_us = microseconds(self.inner.began.elapsed());
         let mut event = Event::new(at_us, thread, kind);
         event.virtual_us = virtual_us;
-        let mut line =
-            serde_json::to_vec(&event).expect("an event has string keys and no failing types");
-        line.push(b'\n');
-        // A full disk must not fail the test here: the runner will report that the timeline has no
-        // end. A partly written line is removed, because it would damage the next line.
-        match log.file.write_all(&line) {
-            Ok(()) => log.length += line.len() as u64,
-            Err(_) => {
-                let _ = log.file.set_len(log.length);
-            }
-        }
+        log.write(&event);
         log.events.push(event);
     }
 
@@ -127,6 +123,28 @@ impl Timeline {
             .unwrap_or_else(PoisonError::into_inner)
             .events
             .clone()
+    }
+}
+
+impl TimelineLog {
+    /// Appends an event to the file, after the events that could not be written before.
+    fn write(&mut self, event: &Event) {
+        serde_json::to_writer(&mut self.unwritten, event)
+            .expect("an event has string keys and no failing types");
+        self.unwritten.push(b'\n');
+        match self.file.write_all(&self.unwritten) {
+            Ok(()) => {
+                self.length += self.unwritten.len() as u64;
+                self.unwritten.clear();
+            }
+            // The test goes on: it may fill the disk on purpose. The runner finds the mark if no
+            // later event is written.
+            Err(error) => {
+                // A partly written line would damage the next line.
+                let _ = self.file.set_len(self.length);
+                write_failure::mark(&self.file, &error);
+            }
+        }
     }
 }
 

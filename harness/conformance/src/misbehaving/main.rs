@@ -31,8 +31,12 @@ mod programs;
 #[cfg(target_os = "linux")]
 mod resources;
 mod stories;
+#[cfg(target_os = "linux")]
+mod surroundings;
 mod sweeps;
 mod tags;
+#[cfg(target_os = "linux")]
+mod temporary_directory;
 mod test_environment;
 mod waiting;
 

@@ -20,6 +20,8 @@ mod hidden_processes;
 #[cfg(target_os = "linux")]
 mod hints;
 #[cfg(target_os = "linux")]
+mod history;
+#[cfg(target_os = "linux")]
 mod host_environment;
 #[cfg(unix)]
 mod interruption;
@@ -28,6 +30,8 @@ mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
 mod links;
+#[cfg(target_os = "linux")]
+mod mount_namespace;
 mod oracles;
 mod pages;
 mod plans;
@@ -38,7 +42,11 @@ mod reports;
 mod resources;
 mod seeds;
 mod selection;
+#[cfg(target_os = "linux")]
+mod surroundings;
 mod sweeps;
+#[cfg(target_os = "linux")]
+mod temporary_directory;
 mod verdicts;
 
 use std::thread;

@@ -222,10 +222,3 @@ fn closed_standard_output_loses_no_junit_report() {
     let report = quick_junit::Report::deserialize_from_str(&report).unwrap();
     assert_eq!((report.tests, report.failures, report.errors), (2, 0, 0));
 }
-
-#[test]
-fn history_that_cannot_be_written_is_an_error_with_its_path() {
-    let ran = suite().run(["tags::model", "--history", "/dev/null/history"]);
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("/dev/null/history"), "{}", ran.stderr);
-}
