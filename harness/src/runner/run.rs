@@ -25,13 +25,14 @@ use crate::runner::repetition::Repetition;
 use crate::runner::reports;
 use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
+use crate::runner::standard_streams::{self, print_error};
 use crate::runner::worker_pool::WorkerPool;
 use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
 use clarity_chaos_report::Summary;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -78,7 +79,15 @@ impl TestRun {
             if options.history.is_some() {
                 return Err(io::Error::new(error.kind(), text));
             }
-            eprintln!("warning: {text}; --seed last will not find it");
+            print_error(format_args!(
+                "warning: {text}; --seed last will not find it"
+            ));
+        }
+        if options.isolation == Some(Isolation::Thread) && reports::is_github_job() {
+            print_error(format_args!(
+                "warning: --isolation thread: GitHub's runner obeys workflow commands that tests print, \
+                 since this isolation does not capture their output"
+            ));
         }
         let dir = RunDir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
@@ -155,11 +164,10 @@ impl TestRun {
             &sandbox_probe,
         );
         let options = &self.case_runner.options;
-        // Errors are ignored: the tests run even if the header cannot be printed.
         if options.is_json() {
-            let _ = writeln!(io::stderr(), "{header}");
+            print_error(format_args!("{header}"));
         } else {
-            let _ = writeln!(io::stdout(), "{header}");
+            standard_streams::print(format_args!("{header}"));
         }
         if options.require_sandbox && sandbox_probe.report_missing_parts() {
             return Ok(ExitCode::from(SANDBOX_MISSING));
@@ -272,7 +280,7 @@ impl TestRun {
         });
         errors.extend(printer.error());
         for error in &errors {
-            eprintln!("error: {error}");
+            print_error(format_args!("error: {error}"));
         }
         let failed = !unmet.is_empty() || records.iter().any(|record| record.verdict.is_failure());
         Ok(if let Some(signal) = self.interruption.signal() {

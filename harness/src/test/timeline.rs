@@ -3,7 +3,9 @@
 //! The test's process appends each event to the file at once, so a killed process loses no event.
 //! The runner reads the file. See [`Event`] for the format.
 
+use crate::data::closed_timeline::NOTICE;
 use crate::data::duration::microseconds;
+use crate::os::open_file_id::OpenFileId;
 use crate::test::test_time::TestTime;
 use clarity_chaos_record::{Event, EventKind};
 use std::fs::File;
@@ -28,6 +30,8 @@ struct TimelineInner {
 #[derive(Debug)]
 struct TimelineLog {
     file: File,
+    /// The identity of `file`; `None` if the test has closed its descriptor.
+    identity: Option<OpenFileId>,
     /// The length of the file, in bytes.
     length: u64,
     events: Vec<Event>,
@@ -53,6 +57,7 @@ impl Timeline {
                 time,
                 log: Mutex::new(TimelineLog {
                     length: file.metadata().map_or(0, |metadata| metadata.len()),
+                    identity: OpenFileId::of(&file).ok(),
                     file,
                     events: Vec::new(),
                     omitted: 0,
@@ -108,15 +113,17 @@ impl Timeline {
         let mut line =
             serde_json::to_vec(&event).expect("an event has string keys and no failing types");
         line.push(b'\n');
-        // A full disk must not fail the test here: the runner will report that the timeline has no
-        // end. A partly written line is removed, because it would damage the next line.
-        match log.file.write_all(&line) {
-            Ok(()) => log.length += line.len() as u64,
-            Err(_) => {
-                let _ = log.file.set_len(log.length);
-            }
-        }
+        log.write(&line);
         log.events.push(event);
+    }
+
+    /// Whether the test has closed the descriptor of the timeline. The events since then are in
+    /// memory only.
+    pub(crate) fn is_closed(&self) -> bool {
+        let log = self.inner.log.lock();
+        log.unwrap_or_else(PoisonError::into_inner)
+            .identity
+            .is_none()
     }
 
     /// A copy of all events so far.
@@ -127,6 +134,30 @@ impl Timeline {
             .unwrap_or_else(PoisonError::into_inner)
             .events
             .clone()
+    }
+}
+
+impl TimelineLog {
+    /// Appends a line to the file, unless the test has closed the descriptor.
+    fn write(&mut self, line: &[u8]) {
+        let Some(identity) = self.identity else {
+            return;
+        };
+        // The number of a closed descriptor can belong to a file of the test by now. An event must
+        // not get into that file.
+        if OpenFileId::of(&self.file).ok() != Some(identity) {
+            self.identity = None;
+            let _ = writeln!(io::stderr(), "\n{NOTICE}");
+            return;
+        }
+        // A full disk must not fail the test here: the runner will report that the timeline has no
+        // end. A partly written line is removed, because it would damage the next line.
+        match self.file.write_all(line) {
+            Ok(()) => self.length += line.len() as u64,
+            Err(_) => {
+                let _ = self.file.set_len(self.length);
+            }
+        }
     }
 }
 

@@ -9,10 +9,14 @@ mod containment;
 #[cfg(target_os = "linux")]
 mod custom_faults;
 #[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
 mod escapes;
 #[cfg(target_os = "linux")]
 mod explorations;
 mod faults;
+#[cfg(target_os = "linux")]
+mod floods;
 #[cfg(target_os = "linux")]
 mod hangs;
 #[cfg(target_os = "linux")]
@@ -40,6 +44,7 @@ mod seeds;
 mod selection;
 mod sweeps;
 mod verdicts;
+mod workflow_commands;
 
 use std::thread;
 use std::time::{Duration, Instant};
