@@ -35,6 +35,8 @@ mod processes;
 mod programs;
 #[cfg(target_os = "linux")]
 mod resources;
+#[cfg(target_os = "linux")]
+mod snapshots;
 mod stories;
 mod sweeps;
 mod tags;

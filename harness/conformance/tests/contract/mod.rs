@@ -37,11 +37,15 @@ mod pages;
 mod plans;
 #[cfg(target_os = "linux")]
 mod programs;
+#[cfg(target_os = "linux")]
+mod refusals;
 mod reports;
 #[cfg(target_os = "linux")]
 mod resources;
 mod seeds;
 mod selection;
+#[cfg(target_os = "linux")]
+mod snapshots;
 mod sweeps;
 mod verdicts;
 mod workflow_commands;
