@@ -50,7 +50,11 @@ pub fn hints(record: &Record) -> Vec<String> {
 fn refused_by_sandbox(record: &Record) -> Option<String> {
     let sandbox = &record.sandbox;
     let is_sandboxed = sandbox.files.enforced || sandbox.metadata.enforced;
-    if !record.verdict.is_failure() || !is_sandboxed {
+    let is_of_test = matches!(
+        record.verdict,
+        Verdict::Failed { .. } | Verdict::Panicked { .. } | Verdict::PanickedElsewhere { .. }
+    );
+    if !is_of_test || !is_sandboxed {
         return None;
     }
     let text = record.verdict.to_string();

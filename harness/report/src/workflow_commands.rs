@@ -23,6 +23,13 @@ const MAX_HELD: usize = 64;
 /// Returns `text` with no line that GitHub's runner takes for a command.
 ///
 /// A line that starts with `::` gets the [`PREFIX`], and `##[` becomes `## [`.
+///
+/// ```
+/// use clarity_chaos_report::workflow_commands::neutralize;
+///
+/// let printed = "the test says\n::add-mask::e\n##[error]x";
+/// assert_eq!(neutralize(printed), "the test says\n| ::add-mask::e\n## [error]x");
+/// ```
 #[must_use]
 pub fn neutralize(text: &str) -> Cow<'_, str> {
     if !text.contains([':', '#']) {

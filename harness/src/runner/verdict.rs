@@ -221,6 +221,20 @@ mod tests {
     }
 
     #[test]
+    fn decide_names_closed_descriptors_only_with_notice_and_end() {
+        let notice = format!("{}\n", closed_timeline::NOTICE);
+        let decided = |status, output: &str| {
+            let verdict = decide(&[], &ended(status), Duration::ZERO, output, None);
+            verdict.to_string()
+        };
+        let closed = ExitStatus::Code(closed_timeline::EXIT_CODE);
+        assert!(decided(closed, &notice).contains("closed descriptors of the harness"));
+        assert!(decided(ExitStatus::Signal(6), &notice).contains("then signal 6 killed it"));
+        assert!(decided(closed, "").starts_with("the process exited with code 102"));
+        assert!(decided(ExitStatus::Code(0), &notice).starts_with("the process exited"));
+    }
+
+    #[test]
     fn decide_fails_a_leak_only_where_leaks_are_forbidden() {
         let ending = ended(ExitStatus::Code(0));
         let (returned, leak) = (finished(BodyEnd::Returned), a_leak());
