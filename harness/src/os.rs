@@ -21,6 +21,7 @@ pub(crate) mod directory_move;
 pub(crate) mod environment;
 #[cfg(target_os = "linux")]
 pub(crate) mod exit_handler;
+pub(crate) mod file_hole;
 #[cfg(target_os = "linux")]
 pub(crate) mod fork;
 #[cfg(target_os = "linux")]
@@ -31,6 +32,7 @@ pub(crate) mod mapped_pages;
 pub(crate) mod memory_map;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespaces;
+pub(crate) mod open_file_id;
 #[cfg(target_os = "linux")]
 pub(crate) mod proc_text;
 #[cfg(target_os = "linux")]

@@ -26,6 +26,8 @@ mod mounts;
 mod portable;
 #[cfg(target_os = "linux")]
 mod readable_paths;
+pub(crate) mod remedy;
+pub(crate) mod tool_settings;
 
 #[cfg(target_os = "linux")]
 use linux as platform;

@@ -40,6 +40,7 @@ use portable as platform;
 
 use crate::data::case::Case;
 use crate::data::duration::deadline;
+use crate::sandbox::tool_settings::tool_settings;
 use crate::sandbox::{self, Confined, confine};
 use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessage};
 use crate::supervisor::role::{Role, SupervisorConfig};
@@ -100,6 +101,11 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
 /// Returns the sandbox that a record shows for unconfined tests.
 pub(crate) fn unconfined() -> Sandbox {
     sandbox::unconfined()
+}
+
+/// Returns the likely causes of the sandbox's missing parts, each with a remedy.
+pub(crate) fn remedies(sandbox: &Sandbox) -> Vec<String> {
+    sandbox::remedy::remedies(sandbox)
 }
 
 /// Removes the directory of a run. Retries for up to 10 seconds.
@@ -170,6 +176,9 @@ fn execute(case: &Case) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output);
+    if case.spec.sandboxed {
+        command.envs(tool_settings());
+    }
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt as _;

@@ -12,6 +12,16 @@ const NAME: usize = 15;
 /// The name of Tokio's runtime threads: workers, and threads for blocking tasks.
 const TOKIO: &str = "tokio-rt-worker";
 
+/// The texts of `EACCES` and `EROFS`, as the system, `std::io` and C programs write them.
+const REFUSALS: [&str; 6] = [
+    "Permission denied",
+    "Read-only file system",
+    "PermissionDenied",
+    "ReadOnlyFilesystem",
+    "EACCES",
+    "EROFS",
+];
+
 /// Returns the likely causes of a failure, each with a remedy. Most failures have no hint.
 #[must_use]
 pub fn hints(record: &Record) -> Vec<String> {
@@ -24,6 +34,7 @@ pub fn hints(record: &Record) -> Vec<String> {
     if let Some(progress) = record.exploring() {
         hints.push(format!("it was exploring, {progress}"));
     }
+    hints.extend(refused_by_sandbox(record));
     match &record.verdict {
         Verdict::TimedOut { .. } if is_virtual => hints.extend(hung_in_virtual_time(record)),
         Verdict::TimedOut { .. } => hints.extend(hung_in_real_time(record)),
@@ -33,6 +44,40 @@ pub fn hints(record: &Record) -> Vec<String> {
         _ => {}
     }
     hints
+}
+
+/// Returns a hint if the failure's text has an error with which the sandbox refuses access.
+fn refused_by_sandbox(record: &Record) -> Option<String> {
+    let sandbox = &record.sandbox;
+    let is_sandboxed = sandbox.files.enforced || sandbox.metadata.enforced;
+    let is_of_test = matches!(
+        record.verdict,
+        Verdict::Failed { .. } | Verdict::Panicked { .. } | Verdict::PanickedElsewhere { .. }
+    );
+    if !is_of_test || !is_sandboxed {
+        return None;
+    }
+    let text = record.verdict.to_string();
+    let has_refusal = |text: &str| REFUSALS.iter().any(|refusal| text.contains(refusal));
+    // Other causes of the same errors: a fault, or a mode that the test itself has set.
+    let of_fault = record.faults.iter().any(|fault| {
+        has_refusal(&fault.to_string())
+            || has_refusal(&fault.plan.to_string())
+            || fault.kind == "permissions"
+    });
+    let own_directory = format!("/{}/dir/", record.name.replace("::", "."));
+    if !has_refusal(&text) || of_fault || text.contains(&own_directory) {
+        return None;
+    }
+    let update = match text.contains("snap") {
+        true => {
+            " (snapshots are updated with `--sandbox none` and the variable of their tool, such as `INSTA_UPDATE=always`)"
+        }
+        false => "",
+    };
+    Some(format!(
+        "the sandbox lets a test write only below `cx.dir()` and `TMPDIR`, and hides the user's home: use such a directory, or run the test with `--sandbox none`{update}"
+    ))
 }
 
 /// Returns a hint if the test's body blocked the only thread of its Tokio runtime.

@@ -260,9 +260,9 @@ impl CaseRunner {
         let CaseSpec { timeout, grace, .. } = case.spec;
         let limit = timeout.saturating_add(grace).saturating_add(SLACK);
         if self.options.libtest.nocapture && !is_quiet {
-            let output = lease.workspace().open_output()?;
+            let (output, copied) = lease.workspace().open_output()?;
             let run = || lease.run(case, limit);
-            captured_output::copy_while(output, self.options.is_json(), run)
+            captured_output::copy_while(output, &copied, self.options.is_json(), run)
         } else {
             lease.run(case, limit)
         }

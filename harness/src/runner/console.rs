@@ -22,7 +22,7 @@ use crate::runner::cli::Options;
 use anstyle::{AnsiColor, Style};
 use clarity_chaos_record::{Record, Seed, Verdict};
 use clarity_chaos_report as report;
-use clarity_chaos_report::format_seconds;
+use clarity_chaos_report::{first_line, format_seconds};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -172,7 +172,7 @@ impl Console {
         let mut text = format!("test {name} ... ");
         let record = match outcome {
             TestOutcome::NotRun(reason) => {
-                let _ = writeln!(text, "{WARN}ignored{WARN:#} ({reason})");
+                let _ = writeln!(text, "{WARN}ignored{WARN:#} ({})", first_line(reason));
                 return text;
             }
             TestOutcome::Ran(record) => record,
@@ -187,7 +187,7 @@ impl Console {
             }
             Verdict::Passed => write!(text, "{PASS}ok{PASS:#}"),
             Verdict::Skipped { reason } => {
-                write!(text, "{WARN}ignored{WARN:#} ({reason})")
+                write!(text, "{WARN}ignored{WARN:#} ({})", first_line(reason))
             }
             _ => write!(text, "{FAIL}FAILED{FAIL:#}"),
         };

@@ -24,6 +24,8 @@ pub(crate) struct Evidence {
     /// The progress of the exploration that was running when the case ended.
     pub(crate) exploring: Option<String>,
     pub(crate) output: io::Result<CapturedOutput>,
+    /// The reason why the output was not bounded on disk; `None` if it was.
+    pub(crate) unbounded_output: Option<String>,
     /// The files that the case left outside its own directory. `None` if the case changed nothing
     /// outside that directory.
     pub(crate) stray_files: io::Result<Option<Vec<String>>>,
@@ -53,6 +55,11 @@ impl Evidence {
             record
                 .timeline
                 .push(Event::new(at_us, "the runner", exploring));
+        }
+        if let Some(text) = self.unbounded_output {
+            let at_us = record.timeline.last().map_or(0, |event| event.at_us);
+            let note = EventKind::Note { text };
+            record.timeline.push(Event::new(at_us, "the runner", note));
         }
         record.output = self.output.unwrap_or_default();
         add_events(record);

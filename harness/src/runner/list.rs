@@ -1,6 +1,7 @@
 //! Implements `--list`: prints the tests with their tags and scenarios.
 
 use crate::registration::TestCase;
+use clarity_chaos_report::workflow_commands::neutralize;
 use std::io::{self, Write};
 
 /// Lists `tests`. The terse format, for tools, has only the line `NAME: test` for each test.
@@ -12,7 +13,7 @@ pub(crate) fn list(out: &mut impl Write, tests: &[&TestCase], terse: bool) -> io
                 writeln!(out, "    [{}]", test.tags().join(", "))?;
             }
             for line in test.description().lines() {
-                writeln!(out, "    {line}")?;
+                writeln!(out, "    {}", neutralize(line))?;
             }
         }
     }

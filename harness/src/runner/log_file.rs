@@ -47,6 +47,11 @@ impl LogFile {
         Ok(&mut self.file)
     }
 
+    /// Gives the file, at any position.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Opens the file once more, for a concurrent reader.
     pub(crate) fn reopen(&self) -> io::Result<File> {
         File::open(&self.path)

@@ -27,13 +27,14 @@ use crate::runner::repetition::Repetition;
 use crate::runner::reports;
 use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
+use crate::runner::standard_streams::{self, print_error};
 use crate::runner::worker_pool::WorkerPool;
 use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
 use clarity_chaos_report::Summary;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -76,9 +77,15 @@ impl TestRun {
         seed: Seed,
     ) -> io::Result<Self> {
         if let Err(error) = history.set_last_seed(seed) {
-            eprintln!(
+            print_error(format_args!(
                 "warning: the seed was not saved, so --seed last does not find it: {error}; {REMEDY}"
-            );
+            ));
+        }
+        if options.isolation == Some(Isolation::Thread) && reports::is_github_job() {
+            print_error(format_args!(
+                "warning: --isolation thread: GitHub's runner obeys workflow commands that tests print, \
+                  since this isolation does not capture their output"
+            ));
         }
         let dir = RunDir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
@@ -160,11 +167,10 @@ impl TestRun {
             &sandbox_probe,
         );
         let options = &self.case_runner.options;
-        // Errors are ignored: the tests run even if the header cannot be printed.
         if options.is_json() {
-            let _ = writeln!(io::stderr(), "{header}");
+            print_error(format_args!("{header}"));
         } else {
-            let _ = writeln!(io::stdout(), "{header}");
+            standard_streams::print(format_args!("{header}"));
         }
         if options.require_sandbox && sandbox_probe.report_missing_parts() {
             return Ok(ExitCode::from(SANDBOX_MISSING));
@@ -277,10 +283,10 @@ impl TestRun {
         let failed_writes = failed_writes.into_inner();
         let failed_writes = failed_writes.unwrap_or_else(PoisonError::into_inner);
         for warning in failed_writes.warnings() {
-            eprintln!("warning: {warning}");
+            print_error(format_args!("warning: {warning}"));
         }
         for error in &errors {
-            eprintln!("error: {error}");
+            print_error(format_args!("error: {error}"));
         }
         let failed = !unmet.is_empty() || records.iter().any(|record| record.verdict.is_failure());
         Ok(if let Some(signal) = self.interruption.signal() {

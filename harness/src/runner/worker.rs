@@ -21,6 +21,9 @@ use std::time::{Duration, Instant};
 /// The timeout for a supervisor's first message.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
+/// The interval at which the output of a running test is bounded.
+const BOUND_INTERVAL: Duration = Duration::from_millis(20);
+
 /// A supervisor process with its directory and pipes.
 #[derive(Debug)]
 pub(super) struct Worker {
@@ -119,9 +122,19 @@ impl Worker {
     }
 
     /// Reads the supervisor's next message. Kills the supervisor if no data arrives within `limit`.
+    /// Meanwhile bounds the output of the running test.
     fn answer(&mut self, limit: Duration) -> io::Result<SupervisorMessage> {
         loop {
-            if self.answers.buffer().is_empty() && !is_readable(self.answers.get_ref(), limit)? {
+            let deadline = deadline(limit);
+            let mut is_late = false;
+            while self.answers.buffer().is_empty() && !is_late {
+                if is_readable(self.answers.get_ref(), limit.min(BOUND_INTERVAL))? {
+                    break;
+                }
+                self.workspace.bound_output();
+                is_late = Instant::now() >= deadline;
+            }
+            if is_late {
                 self.process.kill()?;
                 return Err(io::Error::other(format!(
                     "the supervisor was killed: it did not answer within {limit:?}"

@@ -4,22 +4,28 @@
 use crate::data::case::{Case, CaseSpec, WorkerDir};
 use crate::os::change_detector::ChangeDetector;
 use crate::os::directory::{ensure_directory, entry_names, remove};
+use crate::os::file_hole;
 use crate::os::temporary_directory::with_temporary_directory;
 use crate::os::timestamp_granularity::TimestampGranularity;
 use crate::runner::captured_output;
 use crate::runner::evidence::Evidence;
 use crate::runner::exploration_progress;
 use crate::runner::log_file::LogFile;
+use crate::runner::output_bound::OutputBound;
 use clarity_chaos_record::{CapturedOutput, read_timeline};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// A worker's directory, in which one case runs after another.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     worker: WorkerDir,
     output: LogFile,
+    /// The bound of the running case's output.
+    bound: OutputBound,
     timeline: LogFile,
     times: TimestampGranularity,
     /// Detects changes of the directory `work`, which contains `tmp` and the case's directory.
@@ -47,6 +53,7 @@ impl Workspace {
         let times = TimestampGranularity::measure(&worker.tmp())?;
         Ok(Self {
             output: LogFile::open(worker.output())?,
+            bound: OutputBound::default(),
             timeline: LogFile::open(worker.timeline())?,
             work: ChangeDetector::new(worker.work(), 2, times),
             tmp: ChangeDetector::new(worker.tmp(), 0, times),
@@ -64,6 +71,7 @@ impl Workspace {
 
     fn create_directories(&mut self, spec: CaseSpec) -> io::Result<Case> {
         self.output.clear()?;
+        self.bound = OutputBound::default();
         self.timeline.clear()?;
         let case = Case::new(&self.worker, spec);
         let (root, dir, times) = (case.root().to_owned(), case.dir(), self.times);
@@ -91,9 +99,16 @@ impl Workspace {
         Ok(case)
     }
 
-    /// Opens the file with the output of the current case.
-    pub(crate) fn open_output(&self) -> io::Result<File> {
-        self.output.reopen()
+    /// Opens the file with the output of the current case. The reader must count the bytes that it
+    /// has copied.
+    pub(crate) fn open_output(&self) -> io::Result<(File, Arc<AtomicU64>)> {
+        Ok((self.output.reopen()?, self.bound.add_reader()))
+    }
+
+    /// Frees the middle of a long output of the running case.
+    pub(crate) fn bound_output(&mut self) {
+        // An error is ignored: the same file is read after the case, and then an error is reported.
+        let _ = self.bound.apply(self.output.file(), file_hole::punch);
     }
 
     /// Reads the evidence of the case that has just ended.
@@ -106,6 +121,7 @@ impl Workspace {
                 0 => Ok(CapturedOutput::default()),
                 length => captured_output::read(self.output.rewound()?, length),
             }),
+            unbounded_output: self.bound.failure(),
             stray_files: self.stray_files(case),
         }
     }
@@ -158,9 +174,9 @@ impl Workspace {
         Ok(())
     }
 
-    /// Copies the case's output and timeline into the case's directory. Also moves the directory
-    /// `tmp` there, if `touched` is set. This workspace must not be used afterwards: another test
-    /// could change the kept files.
+    /// Copies the kept parts of the case's output, and its timeline, into the case's directory. If
+    /// `touched` is set, also moves the directory `tmp` there. This workspace must not be used
+    /// afterwards: another test could change the kept files.
     ///
     /// Replaces files and symlinks that the test created at the target paths. Never follows these
     /// symlinks, which could lead outside the sandbox.
@@ -173,7 +189,9 @@ impl Workspace {
             remove(&path)?;
             File::create_new(path)
         };
-        io::copy(self.output.rewound()?, &mut create("output")?)?;
+        let length = self.output.len()?;
+        let output = captured_output::read_bytes(self.output.rewound()?, length)?;
+        create("output")?.write_all(&output)?;
         io::copy(self.timeline.rewound()?, &mut create("timeline.jsonl")?)?;
         if touched {
             let kept = root.join("tmp");

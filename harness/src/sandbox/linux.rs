@@ -164,7 +164,7 @@ fn describe(
     refusals: &[String],
     landlock: Result<LandlockVersion, String>,
 ) -> Sandbox {
-    let refused = refusals.join("; and ");
+    let refused = refusals.join("; ");
     let coverage = profile_directory()
         .map(|directory| format!(", but for coverage in {}", directory.display()));
     let coverage: String = coverage.collect();
@@ -185,16 +185,24 @@ fn describe(
         }
         _ if read_only => Enforcement::enforced(format!("read-only mounts{coverage}")),
         Ok(version) => Enforcement::missing(format!(
-            "Landlock {} of this kernel does not refuse to truncate files; {refused}",
+            "Landlock {} of this kernel does not refuse to truncate files, and there are no \
+             read-only mounts",
             version.number()
         )),
-        Err(reason) => Enforcement::missing(format!("{reason}; {refused}")),
+        Err(reason) => Enforcement::missing(format!("{reason}, and there are no read-only mounts")),
     };
     let processes = match landlock {
-        Ok(version) if !own_processes && version.keeps_signals() => Enforcement::missing(format!(
-            "Landlock {} refuses to signal and trace others, but not to see them: {refused}",
-            version.number()
-        )),
+        Ok(version) if !own_processes && version.keeps_signals() => {
+            // The refusal of all namespaces stands at other parts already.
+            let refused = match read_only {
+                true => format!(": {refused}"),
+                false => String::new(),
+            };
+            Enforcement::missing(format!(
+                "Landlock {} refuses to signal and trace others, but not to see them{refused}",
+                version.number()
+            ))
+        }
         _ => of_namespace(own_processes, "PID namespace"),
     };
     let containment = if own_processes {
@@ -274,16 +282,13 @@ fn no_namespaces(flags: UnshareFlags) -> impl Fn(io::Error) -> io::Error {
         .collect();
     move |error| {
         let reason = match Errno::from_io_error(&error) {
-            Some(Errno::NOSPC) => {
-                "the limit in /proc/sys/user is reached, or they are switched off there"
-            }
-            Some(Errno::PERM) => "this user, or this container, may not create them",
+            Some(Errno::NOSPC) => ", a limit in /proc/sys/user is reached",
             Some(Errno::INVAL) => {
-                "a thread was started before `main`, or the kernel does not have them"
+                ", a thread was started before `main`, or the kernel does not have them"
             }
             _ => "",
         };
-        let message = format!("no {} namespaces: {error}; {reason}", names.join(", "));
+        let message = format!("no {} namespaces: {error}{reason}", names.join(", "));
         io::Error::new(error.kind(), message)
     }
 }

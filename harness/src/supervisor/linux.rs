@@ -12,7 +12,7 @@ use crate::os::fork::has_other_threads;
 use crate::os::processes::{descendants, processes};
 use crate::os::timestamp_granularity::TimestampGranularity;
 use crate::supervisor::protocol::RunnerMessage;
-use crate::supervisor::role::SupervisorConfig;
+use crate::supervisor::role::{ROLE_ARGUMENT, SupervisorConfig};
 use clarity_chaos_record::Isolation;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -133,7 +133,7 @@ impl Supervisor {
             if !runner_died && wait_for_children(grace)? == Children::Alive {
                 leaked_processes = descendants()
                     .iter()
-                    .map(|process| process.command_line())
+                    .map(|process| process.describe(ROLE_ARGUMENT))
                     .collect();
             }
             retires = kill_children()? == Children::Alive;

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::{self, Command};
 
 /// The first argument of a supervisor or test. The second argument is a [`RoleMessage`].
-const ROLE_ARGUMENT: &str = "__clarity_chaos";
+pub(crate) const ROLE_ARGUMENT: &str = "__clarity_chaos";
 
 /// The role of a process that is not the runner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use crate::os::fork::fork;
 use crate::os::session::in_session_of;
 use crate::os::wait::wait_with_usage;
 use crate::registration::TestCase;
+use crate::sandbox::tool_settings::tool_settings;
 use crate::sandbox::{TestRules, prepare_test};
 use crate::test::test_process;
 use rustix::process::{
@@ -30,8 +31,14 @@ pub(super) struct Zygote {
 impl Zygote {
     /// Prepares this process for forks. Each fork runs one case of the worker.
     pub(super) fn prepare(case: &Case) -> io::Result<Self> {
-        // This variable is set only once: all cases of a worker have the same temporary directory.
+        // The variables are set only once: all cases of a worker have the same temporary directory
+        // and the same sandbox.
         environment::set("TMPDIR", case.tmp().as_os_str())?;
+        if case.spec.sandboxed {
+            for (name, value) in tool_settings() {
+                environment::set(name, value)?;
+            }
+        }
         test_process::prefault(&case.spec)?;
         exit_handler::skip_inherited()?;
         let rules = case

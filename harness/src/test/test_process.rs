@@ -4,6 +4,7 @@
 use crate::data::case::Case;
 #[cfg(target_os = "linux")]
 use crate::data::case::CaseSpec;
+use crate::data::closed_timeline;
 #[cfg(target_os = "linux")]
 use crate::os::affinity;
 use crate::os::cpu_time;
@@ -31,7 +32,7 @@ use crate::test::test_time::TestTime;
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::{BodyEnd, EventKind};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
@@ -82,7 +83,27 @@ pub(crate) fn run(
         let rules = rules.map_or_else(|| prepare_test(&case.worker_dir().work()), Ok)?;
         rules.enter()?;
     }
-    setup.run(test).map(exit_code)
+    let timeline = setup.timeline.clone();
+    let end = setup.run(test)?;
+    if timeline.is_closed() {
+        // An error is ignored: the test may have closed standard error, too.
+        if let Some(own) = describe(&end) {
+            let _ = writeln!(io::stderr(), "\n{}{own}", closed_timeline::END);
+        }
+        return Ok(closed_timeline::EXIT_CODE);
+    }
+    Ok(exit_code(end))
+}
+
+/// Describes the end of a test that has not passed.
+fn describe(end: &BodyEnd) -> Option<String> {
+    match end {
+        BodyEnd::Failed { message } => Some(format!("failed: {message}")),
+        BodyEnd::Panicked { message, .. } => Some(format!("panicked: {message}")),
+        BodyEnd::PanickedElsewhere { panics } => Some(format!("panicked: {}", panics.join("; "))),
+        BodyEnd::Skipped { reason } => Some(format!("asked to be skipped: {reason}")),
+        _ => None,
+    }
 }
 
 /// Runs a case on a thread of a shared process. Returns the exit code that a dedicated process

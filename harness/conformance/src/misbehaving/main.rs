@@ -3,14 +3,19 @@
 mod calls;
 mod chances;
 mod clocks;
+mod commands;
 #[cfg(target_os = "linux")]
 mod custom_faults;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod endings;
 #[cfg(target_os = "linux")]
 mod escapes;
 #[cfg(target_os = "linux")]
 mod explorations;
 mod faults;
+#[cfg(target_os = "linux")]
+mod floods;
 #[cfg(target_os = "linux")]
 mod hangs;
 #[cfg(target_os = "linux")]
@@ -30,6 +35,8 @@ mod processes;
 mod programs;
 #[cfg(target_os = "linux")]
 mod resources;
+#[cfg(target_os = "linux")]
+mod snapshots;
 mod stories;
 #[cfg(target_os = "linux")]
 mod surroundings;

@@ -9,10 +9,14 @@ mod containment;
 #[cfg(target_os = "linux")]
 mod custom_faults;
 #[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
 mod escapes;
 #[cfg(target_os = "linux")]
 mod explorations;
 mod faults;
+#[cfg(target_os = "linux")]
+mod floods;
 #[cfg(target_os = "linux")]
 mod hangs;
 #[cfg(target_os = "linux")]
@@ -37,17 +41,22 @@ mod pages;
 mod plans;
 #[cfg(target_os = "linux")]
 mod programs;
+#[cfg(target_os = "linux")]
+mod refusals;
 mod reports;
 #[cfg(target_os = "linux")]
 mod resources;
 mod seeds;
 mod selection;
 #[cfg(target_os = "linux")]
+mod snapshots;
+#[cfg(target_os = "linux")]
 mod surroundings;
 mod sweeps;
 #[cfg(target_os = "linux")]
 mod temporary_directory;
 mod verdicts;
+mod workflow_commands;
 
 use std::thread;
 use std::time::{Duration, Instant};

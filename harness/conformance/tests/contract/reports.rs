@@ -222,3 +222,21 @@ fn closed_standard_output_loses_no_junit_report() {
     let report = quick_junit::Report::deserialize_from_str(&report).unwrap();
     assert_eq!((report.tests, report.failures, report.errors), (2, 0, 0));
 }
+
+#[test]
+fn output_of_passed_tests_is_in_junit_only_if_asked_for() {
+    let suite = suite();
+    let report = |options: &[&str]| {
+        let path = suite.tmp().join("report.xml");
+        let junit = ["--junit", path.to_str().unwrap()];
+        let tests = ["endings::passes_and_tells", "endings::panics"];
+        suite.run(tests.iter().chain(&junit).chain(options));
+        std::fs::read_to_string(&path).unwrap()
+    };
+    let usual = report(&[]);
+    assert!(!usual.contains("printed as an error"), "{usual}");
+    assert!(usual.contains("panicked at"), "{usual}");
+    assert!(usual.contains("<system-out>"), "{usual}");
+    let asked = report(&["--junit-passed-output"]);
+    assert!(asked.contains("printed as an error"), "{asked}");
+}
