@@ -35,6 +35,7 @@ pub(crate) mod namespaces;
 pub(crate) mod proc_text;
 #[cfg(target_os = "linux")]
 pub(crate) mod processes;
+pub(crate) mod rename;
 pub(crate) mod resource_limit;
 #[cfg(target_os = "linux")]
 pub(crate) mod seccomp;

@@ -4,7 +4,7 @@
 use crate::data::case::{Case, CaseSpec, KeepPolicy};
 use crate::data::fault_selection::FaultSelection;
 use crate::data::process_report::ProcessReport;
-use crate::journal::{self, Recovery};
+use crate::journal::{self, Recovery, UndoneBy};
 use crate::registration::origin::Origin;
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::captured_output;
@@ -195,7 +195,7 @@ impl CaseRunner {
         // files outside its own directory.
         let recovery = match case.spec.sandboxed {
             true => Recovery::default(),
-            false => journal::recover(&case.undo()),
+            false => journal::recover(&case.undo(), UndoneBy::Runner),
         };
         record.add_undone(recovery.outcomes);
         let collected = match record.verdict.is_failure() {

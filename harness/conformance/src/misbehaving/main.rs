@@ -20,6 +20,8 @@ mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
 mod links;
+#[cfg(target_os = "linux")]
+mod lost_files;
 #[cfg(unix)]
 mod neighbours;
 mod oracles;
