@@ -15,6 +15,7 @@ pub(crate) mod compiler_instrumentation;
 pub(crate) mod cpu_time;
 pub(crate) mod descriptors;
 pub(crate) mod directory;
+pub(crate) mod directory_lock;
 #[cfg(unix)]
 pub(crate) mod directory_move;
 #[cfg(target_os = "linux")]
@@ -31,6 +32,7 @@ pub(crate) mod mapped_pages;
 pub(crate) mod memory_map;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespaces;
+pub(crate) mod ownership;
 #[cfg(target_os = "linux")]
 pub(crate) mod proc_text;
 #[cfg(target_os = "linux")]

@@ -40,6 +40,15 @@ pub(crate) struct Recovery {
     pub(crate) kept: Vec<String>,
 }
 
+impl Recovery {
+    /// Adds the undone and kept faults of another recovery.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.outcomes.extend(other.outcomes);
+        self.undone.extend(other.undone);
+        self.kept.extend(other.kept);
+    }
+}
+
 /// Undoes the faults whose directories are in `of_all_faults`, the latest first. Ignores
 /// directories without a journal.
 ///

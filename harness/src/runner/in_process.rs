@@ -19,7 +19,7 @@ impl InProcess {
     /// Creates the first workspace, in the run's directory `run`.
     pub(crate) fn new(run: PathBuf) -> io::Result<Self> {
         Ok(Self {
-            workspace: Workspace::open(WorkerDir::create(&run, 0)?)?,
+            workspace: Workspace::open(WorkerDir::create(&run, "0", false)?)?,
             created: 1,
             run,
         })
@@ -31,7 +31,11 @@ impl InProcess {
 
     /// Creates a new workspace, and leaves the files of the old workspace in place.
     pub(crate) fn replace_workspace(&mut self) -> io::Result<()> {
-        self.workspace = Workspace::open(WorkerDir::create(&self.run, self.created)?)?;
+        self.workspace = Workspace::open(WorkerDir::create(
+            &self.run,
+            &self.created.to_string(),
+            false,
+        )?)?;
         self.created += 1;
         Ok(())
     }

@@ -30,7 +30,6 @@ use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
 use clarity_chaos_report::Summary;
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -80,14 +79,19 @@ impl TestRun {
             }
             eprintln!("warning: {text}; --seed last will not find it");
         }
-        let dir = RunDir::create()?;
+        let (dir, recovery) = RunDir::create()?;
+        for fault in &recovery.undone {
+            eprintln!("warning: a killed run left a fault in effect, which is undone now: {fault}");
+        }
+        for fault in &recovery.kept {
+            eprintln!("warning: a killed run left a fault in effect: {fault}");
+        }
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
-        let workers = Arc::new(WorkerPool::new(isolation, dir.path().to_owned()));
+        let workers = Arc::new(WorkerPool::new(isolation, dir.path().to_owned(), ""));
         let fresh = if options.check_determinism {
-            let directory = dir.path().join("fresh");
-            fs::create_dir(&directory)?;
-            let workers = Arc::new(WorkerPool::new(Isolation::Exec, directory));
-            Some((workers, dir.path().to_owned()))
+            let run = dir.path().to_owned();
+            let workers = Arc::new(WorkerPool::new(Isolation::Exec, run.clone(), "fresh-"));
+            Some((workers, run))
         } else {
             None
         };

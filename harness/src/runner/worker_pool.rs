@@ -22,6 +22,8 @@ use std::time::Duration;
 pub(crate) struct WorkerPool {
     isolation: Isolation,
     run: PathBuf,
+    /// The beginning of the names of the workers' directories.
+    prefix: &'static str,
     state: Mutex<PoolState>,
     interrupted: AtomicBool,
 }
@@ -41,11 +43,13 @@ struct PoolState {
 }
 
 impl WorkerPool {
-    /// Creates an empty pool, in the run's directory `run`.
-    pub(crate) fn new(isolation: Isolation, run: PathBuf) -> Self {
+    /// Creates an empty pool, in the run's directory `run`. The names of the workers' directories
+    /// begin with `prefix`. Each pool of a run needs a prefix of its own.
+    pub(crate) fn new(isolation: Isolation, run: PathBuf, prefix: &'static str) -> Self {
         Self {
             isolation,
             run,
+            prefix,
             state: Mutex::new(PoolState {
                 confinement: Confinement::tightest(),
                 is_confirmed: false,
@@ -106,7 +110,8 @@ impl WorkerPool {
             let closed = sandboxed.then(|| state.confinement.clone());
             (state.started, closed.unwrap_or(Confinement::Open))
         };
-        let directory = WorkerDir::create(&self.run, number)?;
+        let name = format!("{}{number}", self.prefix);
+        let directory = WorkerDir::create(&self.run, &name, sandboxed)?;
         let processor = match self.isolation {
             Isolation::Fork => processor_of(number),
             _ => None,

@@ -35,8 +35,10 @@ fn damage_all(cx: &Context) -> Result<Vec<FaultGuard>> {
         cx.inject(Garbage::new(at("garbage")))?.untyped(),
         cx.inject(Extend::new(at("extend")))?.untyped(),
         cx.inject(Zeros::new(at("zeros")))?.untyped(),
-        cx.inject(Replace::new(at("replace"), at("source")))?.untyped(),
-        cx.inject(TornWrite::new(at("torn"), at("source")))?.untyped(),
+        cx.inject(Replace::new(at("replace"), at("source")))?
+            .untyped(),
+        cx.inject(TornWrite::new(at("torn"), at("source")))?
+            .untyped(),
         cx.inject(Garbage::new(at("twice")))?.untyped(),
         cx.inject(Truncate::new(at("twice")))?.untyped(),
     ];

@@ -28,6 +28,8 @@ mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
 mod links;
+#[cfg(target_os = "linux")]
+mod lost_files;
 mod oracles;
 mod pages;
 mod plans;

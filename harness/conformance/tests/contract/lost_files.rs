@@ -1,0 +1,482 @@
+//! Files outside of the test's directory survive the death of the runner, and of its supervisors.
+
+use super::{until, until_or};
+use crate::suite;
+use clarity_chaos_conformance::limits::{wait, wait_with_output};
+use clarity_chaos_conformance::{RunOutput, Suite};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
+
+/// The state of a file: its kind, mode, owner, inode, modification time and content.
+type FileState = (String, u32, u32, u64, SystemTime, Vec<u8>);
+
+/// Files outside of the test's directory, and their states before the faults.
+struct Victims {
+    directory: PathBuf,
+    before: BTreeMap<PathBuf, FileState>,
+}
+
+impl Victims {
+    /// Creates the files next to the suite's temporary directory.
+    fn new(suite: &Suite, user: Option<u32>) -> Self {
+        let directory = suite.tmp().with_file_name("victims");
+        let at = |name: &str| directory.join(name);
+        fs::create_dir(&directory).unwrap();
+        for name in [
+            "delete",
+            "displace",
+            "displace_by_symlink",
+            "truncate",
+            "bit_flip",
+            "garbage",
+            "extend",
+            "zeros",
+            "replace",
+            "torn",
+            "twice",
+            "permissions",
+        ] {
+            let text: Vec<u8> = (1..=3000_u32).flat_map(u32::to_le_bytes).collect();
+            fs::write(at(name), [name.as_bytes(), &text].concat()).unwrap();
+            fs::set_permissions(at(name), fs::Permissions::from_mode(0o640)).unwrap();
+        }
+        let source: Vec<u8> = (7000..=9000_u32).flat_map(u32::to_le_bytes).collect();
+        fs::write(at("source"), source).unwrap();
+        fs::create_dir(at("displace_empty")).unwrap();
+        fs::create_dir(at("delete_directory")).unwrap();
+        fs::write(at("delete_directory").join("file"), "in a directory").unwrap();
+        for (path, state) in states(&directory) {
+            if let Some(user) = user {
+                chown(&path, Some(user), Some(user)).unwrap();
+            }
+            let opened = fs::File::open(&path).unwrap();
+            opened
+                .set_modified(state.4 - std::time::Duration::from_secs(86_400))
+                .unwrap();
+        }
+        if let Some(user) = user {
+            chown(&directory, Some(user), Some(user)).unwrap();
+        }
+        let before = states(&directory);
+        Self { directory, before }
+    }
+
+    /// The paths that differ from their states before the faults.
+    fn damaged(&self) -> Vec<PathBuf> {
+        let now = states(&self.directory);
+        let paths: BTreeSet<&PathBuf> = self.before.keys().chain(now.keys()).collect();
+        let is_damaged = |path: &&PathBuf| self.before.get(*path) != now.get(*path);
+        paths.into_iter().filter(is_damaged).cloned().collect()
+    }
+}
+
+fn states(directory: &Path) -> BTreeMap<PathBuf, FileState> {
+    let mut states = BTreeMap::new();
+    for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+        let (path, found) = (entry.path(), entry.metadata().unwrap());
+        let content = match found.is_file() {
+            true => fs::read(&path).unwrap(),
+            false => Vec::new(),
+        };
+        if found.is_dir() {
+            states.extend(self::states(&path));
+        }
+        let state = (
+            format!("{:?}", found.file_type()),
+            found.mode(),
+            found.uid(),
+            found.ino(),
+            found.modified().unwrap(),
+            content,
+        );
+        states.insert(path, state);
+    }
+    states
+}
+
+/// The user of the suite, as root is and is not: `None` is the user of this process.
+fn users() -> Vec<Option<u32>> {
+    match rustix::process::getuid().is_root() {
+        true => vec![None, Some(65534)],
+        false => vec![None],
+    }
+}
+
+/// A runner whose test has all faults in effect.
+struct Damaging {
+    suite: Suite,
+    user: Option<u32>,
+    victims: Victims,
+    runner: Child,
+}
+
+impl Damaging {
+    fn start(user: Option<u32>, test: &str, arguments: &[&str]) -> Self {
+        let suite = match user {
+            Some(user) => suite().for_user(user),
+            None => suite(),
+        };
+        let victims = Victims::new(&suite, user);
+        let mut command = suite.command();
+        command
+            .args([
+                "--exact",
+                &format!("lost_files::{test}"),
+                "--sandbox",
+                "none",
+            ])
+            .args(arguments)
+            .env("MISBEHAVING_DIR", &victims.directory)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let runner = as_user(&mut command, user).spawn().unwrap();
+        until(|| suite.timeline_contains("all faults are in effect"));
+        assert!(victims.damaged().len() > 10, "the faults have no effect");
+        Self {
+            suite,
+            user,
+            victims,
+            runner,
+        }
+    }
+
+    fn signal(&self, signal: &str) {
+        kill(signal, self.runner.id());
+    }
+
+    /// Kills runner and supervisor at once, and waits until no process is left.
+    fn kill_all(&mut self) {
+        let parents = self.suite.processes().into_iter();
+        let supervisors: Vec<u32> = parents
+            .map(|(pid, _)| pid)
+            .filter(|pid| parent_of(*pid) == Some(self.runner.id()))
+            .collect();
+        self.signal("STOP");
+        for pid in supervisors {
+            kill("KILL", pid);
+        }
+        self.signal("KILL");
+        wait(&mut self.runner);
+        until(|| self.suite.processes().is_empty());
+    }
+
+    /// Runs a test that passes, as the next run with the same `TMPDIR`.
+    fn next_run(&self) -> RunOutput {
+        self.next_run_of(&self.suite)
+    }
+
+    fn next_run_of(&self, suite: &Suite) -> RunOutput {
+        let mut command = suite.command();
+        command
+            .args(["--exact", "tags::model"])
+            .env("TMPDIR", self.suite.tmp());
+        let ran = suite.run_command(as_user(&mut command, self.user));
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        ran
+    }
+
+    /// The directory of the killed run.
+    fn run_dir(&self) -> PathBuf {
+        let mut entries = fs::read_dir(self.suite.tmp()).unwrap();
+        entries
+            .next()
+            .expect("the run's directory is kept")
+            .unwrap()
+            .path()
+    }
+
+    #[track_caller]
+    fn assert_restored(&self, context: &str) {
+        assert_eq!(self.victims.damaged(), [] as [PathBuf; 0], "{context}");
+        until_or(|| is_empty(&self.suite.tmp()), || context.to_owned());
+    }
+}
+
+fn as_user(command: &mut Command, user: Option<u32>) -> &mut Command {
+    match user {
+        Some(user) => command.uid(user).gid(user),
+        None => command,
+    }
+}
+
+fn kill(signal: &str, pid: u32) {
+    let killed = Command::new("kill")
+        .args([&format!("-{signal}"), &pid.to_string()])
+        .status();
+    assert!(killed.unwrap().success(), "process {pid} has already ended");
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(") ")?;
+    after_name.split(' ').nth(1)?.parse().ok()
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).unwrap().next().is_none()
+}
+
+#[test]
+fn supervisor_undoes_faults_when_a_signal_ends_the_runner() {
+    for user in users() {
+        for signal in ["KILL", "ABRT", "QUIT", "TERM", "INT", "HUP"] {
+            for test in ["hangs_with_all_faults", "hangs_and_ignores_requests"] {
+                let mut damaging = Damaging::start(user, test, &["--grace", "1s"]);
+                damaging.signal(signal);
+                wait(&mut damaging.runner);
+                until(|| damaging.suite.processes().is_empty());
+                damaging.assert_restored(&format!("{signal} of {test}, user {user:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn quit_signal_interrupts_the_run() {
+    let damaging = Damaging::start(None, "hangs_with_all_faults", &[]);
+    damaging.signal("QUIT");
+    let output = wait_with_output(damaging.runner);
+    assert_eq!(output.status.code(), Some(131));
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(printed.contains("interrupted"), "{printed}");
+}
+
+#[test]
+fn supervisor_undoes_faults_when_the_run_is_interrupted_twice() {
+    for user in users() {
+        let mut damaging =
+            Damaging::start(user, "hangs_and_ignores_requests", &["--grace", "500ms"]);
+        damaging.signal("INT");
+        // The runner answers the first signal before it gets the second one.
+        let mut stderr = damaging.runner.stderr.take().unwrap();
+        let mut text = String::new();
+        while !text.contains("interrupted") {
+            let mut byte = [0];
+            std::io::Read::read_exact(&mut stderr, &mut byte).unwrap();
+            text.push(char::from(byte[0]));
+        }
+        damaging.signal("INT");
+        wait(&mut damaging.runner);
+        until(|| damaging.suite.processes().is_empty());
+        damaging.assert_restored("interrupted twice");
+    }
+}
+
+#[test]
+fn test_gets_its_grace_period_when_the_runner_has_died() {
+    let mut damaging = Damaging::start(None, "hangs_and_ignores_requests", &["--grace", "1h"]);
+    damaging.signal("KILL");
+    wait(&mut damaging.runner);
+    // The supervisor waits for the test, which ignores the request. No directory is removed.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(!damaging.suite.processes().is_empty());
+    assert!(!damaging.victims.damaged().is_empty());
+    // Kills the supervisor, and so its test.
+    let processes = damaging.suite.processes();
+    let is_parent = |pid: u32| {
+        processes
+            .iter()
+            .any(|(child, _)| parent_of(*child) == Some(pid))
+    };
+    let supervisor = processes
+        .iter()
+        .map(|(pid, _)| *pid)
+        .find(|pid| is_parent(*pid));
+    kill("KILL", supervisor.unwrap());
+    until(|| damaging.suite.processes().is_empty());
+    damaging.next_run();
+    damaging.assert_restored("supervisor killed in the grace period");
+}
+
+#[test]
+fn next_run_undoes_faults_when_runner_and_supervisor_are_killed() {
+    for user in users() {
+        let mut damaging = Damaging::start(user, "hangs_with_all_faults", &[]);
+        damaging.kill_all();
+        assert!(!damaging.victims.damaged().is_empty(), "nobody was killed");
+        let ran = damaging.next_run();
+        damaging.assert_restored(&ran.stderr);
+        for name in ["delete", "displace_empty", "torn", "twice"] {
+            let path = damaging.victims.directory.join(name);
+            let named = ran.stderr.lines().any(|line| {
+                line.contains("is undone now") && line.contains(&path.display().to_string())
+            });
+            assert!(named, "{name}: {}", ran.stderr);
+        }
+        assert!(damaging.next_run().stderr.is_empty());
+    }
+}
+
+#[test]
+fn next_run_undoes_faults_of_a_thread_of_the_runner() {
+    for user in users() {
+        let arguments = ["--isolation", "thread"];
+        let mut damaging = Damaging::start(user, "hangs_with_all_faults", &arguments);
+        damaging.kill_all();
+        let ran = damaging.next_run();
+        damaging.assert_restored(&ran.stderr);
+    }
+}
+
+#[test]
+fn next_run_of_another_suite_undoes_faults() {
+    let mut damaging = Damaging::start(None, "hangs_with_all_faults", &[]);
+    damaging.kill_all();
+    let other = Suite::new(env!("CARGO_BIN_EXE_first"), suite().isolation());
+    let mut command = other.command();
+    let ran = other.run_command(command.env("TMPDIR", damaging.suite.tmp()));
+    damaging.assert_restored(&ran.stderr);
+}
+
+#[test]
+fn runner_undoes_faults_after_the_death_of_a_supervisor() {
+    for user in users() {
+        let arguments = ["--keep-dirs", "never"];
+        let mut damaging = Damaging::start(user, "hangs_with_all_faults", &arguments);
+        let processes = damaging.suite.processes();
+        let is_child = |pid: &u32| parent_of(*pid) == Some(damaging.runner.id());
+        let supervisor = processes.iter().map(|(pid, _)| *pid).find(is_child);
+        kill("KILL", supervisor.unwrap());
+        wait(&mut damaging.runner);
+        damaging.assert_restored("supervisor killed");
+    }
+}
+
+#[test]
+fn next_run_keeps_a_file_that_has_changed_since_and_its_original() {
+    let mut damaging = Damaging::start(None, "hangs_with_all_faults", &[]);
+    damaging.kill_all();
+    let at = |name: &str| damaging.victims.directory.join(name);
+    fs::write(at("delete"), "a new file").unwrap();
+    fs::write(at("truncate"), "other content").unwrap();
+    fs::rename(at("source"), at("zeros")).unwrap();
+    let names = ["delete", "truncate", "zeros"];
+    for _ in 0..2 {
+        let ran = damaging.next_run();
+        let mut damaged = damaging.victims.damaged();
+        damaged.retain(|path| *path != at("source"));
+        assert_eq!(damaged, names.map(at));
+        assert_eq!(fs::read(at("delete")).unwrap(), b"a new file");
+        assert_eq!(fs::read(at("truncate")).unwrap(), b"other content");
+        for name in names {
+            let path = at(name).display().to_string();
+            let is_named = |line: &str| {
+                line.contains(&path)
+                    && line.contains("is not undone: found")
+                    && line.contains("kept in")
+            };
+            assert!(ran.stderr.lines().any(is_named), "{name}: {}", ran.stderr);
+        }
+    }
+    // The original comes back when nothing is in its place any more.
+    fs::remove_file(at("delete")).unwrap();
+    damaging.next_run();
+    assert!(!damaging.victims.damaged().contains(&at("delete")));
+}
+
+#[test]
+fn next_run_trusts_only_directories_of_its_user() {
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let mut damaging = Damaging::start(None, "hangs_with_all_faults", &[]);
+    damaging.kill_all();
+    let (run, damaged) = (damaging.run_dir(), damaging.victims.damaged());
+    mode(&run, 0o777);
+    let ran = damaging.next_run();
+    assert!(ran.stderr.contains("not trusted"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("is writable by other users"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(damaging.victims.damaged(), damaged);
+    mode(&run, 0o700);
+
+    // A directory with another name is a copy, or was moved.
+    let moved = run.with_file_name("clarity-chaos-1-moved");
+    fs::rename(&run, &moved).unwrap();
+    let ran = damaging.next_run();
+    assert!(
+        ran.stderr.contains("is a copy or was moved"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(damaging.victims.damaged(), damaged);
+    fs::rename(&moved, &run).unwrap();
+
+    if rustix::process::getuid().is_root() {
+        // Another user's directory is neither used nor removed.
+        chown(&run, Some(65534), None).unwrap();
+        let ran = damaging.next_run();
+        assert_eq!(ran.stderr, "");
+        assert_eq!(damaging.victims.damaged(), damaged);
+        chown(&run, Some(0), None).unwrap();
+    }
+    damaging.next_run();
+    damaging.assert_restored("trusted again");
+}
+
+#[test]
+fn next_run_ignores_journals_of_sandboxed_workers() {
+    let mut damaging = Damaging::start(None, "hangs_with_all_faults", &[]);
+    damaging.kill_all();
+    let (run, damaged) = (damaging.run_dir(), damaging.victims.damaged());
+    let open = fs::read_dir(&run).unwrap().map(Result::unwrap);
+    let open = open
+        .map(|entry| entry.path())
+        .find(|path| path.is_dir())
+        .unwrap();
+    let name = open.file_name().unwrap().to_str().unwrap();
+    // A sandboxed test can write such journals, but cannot rename its worker's directory.
+    let sandboxed = open.with_file_name(name.trim_end_matches("-open"));
+    fs::rename(&open, &sandboxed).unwrap();
+    let ran = damaging.next_run();
+    assert_eq!(ran.stderr, "");
+    assert_eq!(damaging.victims.damaged(), damaged);
+}
+
+#[test]
+fn undo_handler_of_another_suite_is_named_by_the_next_run() {
+    let suite = suite();
+    let file = suite.tmp().with_file_name("outside");
+    fs::write(&file, "outside").unwrap();
+    let mut command = suite.command();
+    command
+        .args([
+            "--exact",
+            "custom_faults::hangs_with_a_mark",
+            "--sandbox",
+            "none",
+        ])
+        .env("MISBEHAVING_FILE", &file)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut runner = command.args(["--isolation", "thread"]).spawn().unwrap();
+    until(|| suite.timeline_contains("marked"));
+    runner.kill().unwrap();
+    wait(&mut runner);
+    let mark = file.with_extension("mark");
+    assert!(mark.exists());
+    let other = Suite::new(env!("CARGO_BIN_EXE_first"), suite.isolation());
+    let mut command = other.command();
+    let ran = other.run_command(command.env("TMPDIR", suite.tmp()));
+    assert!(
+        ran.stderr.contains("no undo handler `conformance.unmark`"),
+        "{}",
+        ran.stderr
+    );
+    assert!(mark.exists());
+    let ran = suite.run(["--exact", "tags::model"]);
+    assert!(
+        ran.stderr.contains("is undone now: mark "),
+        "{}",
+        ran.stderr
+    );
+    assert!(!mark.exists());
+}

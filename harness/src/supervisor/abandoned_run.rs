@@ -1,0 +1,175 @@
+//! Ends a run whose runner has died: undoes the faults that are still in effect, and removes the
+//! files.
+//!
+//! A supervisor that loses its runner does this for its own worker. If the supervisor has died too,
+//! the next run does this for the whole run. Each worker's directory is locked by the worker's
+//! supervisor and test. So nobody undoes the faults of a test that is still running.
+
+use crate::data::case::WorkerDir;
+use crate::journal::{self, Recovery, UndoneBy};
+use crate::os::directory::remove_directory;
+use crate::os::directory_lock::lock_exclusive;
+use crate::os::ownership::is_only_ours;
+use crate::supervisor::run_dir;
+use std::fs::{self, File};
+use std::io;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The longest wait until the processes of a killed run have ended. Their supervisor waits for the
+/// grace period of the test.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The longest wait for a removal that another supervisor of the same run disturbs.
+const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
+
+/// The name of the file that shows that a run undoes the faults of this stale run.
+const MARK: &str = "undoing";
+
+/// Whether a fault of an unsandboxed worker is not undone.
+pub(crate) fn has_journal(worker: &WorkerDir) -> bool {
+    worker.is_open()
+        && worker
+            .undo_dirs()
+            .iter()
+            .any(|undo| journal::has_journal(undo))
+}
+
+/// Undoes the faults of a supervisor's own worker, and removes the worker's files. Then does the
+/// same for other workers of the run that have ended, and removes the run's directory if no worker
+/// is left. Call this function in a supervisor whose runner has died.
+pub(super) fn end_worker(run: &Path, own: &WorkerDir) -> Recovery {
+    let limit = |worker: &WorkerDir| match worker == own {
+        true => REMOVAL_LIMIT,
+        false => Duration::ZERO,
+    };
+    end_workers(run, UndoneBy::Supervisor, limit)
+}
+
+/// Undoes the faults of a stale run, and removes its directory. Waits for the supervisors of the
+/// run that still end their tests.
+pub(super) fn end(run: &Path) -> Recovery {
+    // An error is ignored: the file only makes other runs wait.
+    let _ = File::create(run.join(MARK));
+    let deadline = Instant::now() + LIMIT;
+    let limit = |worker: &WorkerDir| match worker.is_open() {
+        true => deadline.saturating_duration_since(Instant::now()),
+        false => Duration::ZERO,
+    };
+    let recovery = end_workers(run, UndoneBy::LaterRun, limit);
+    let _ = fs::remove_file(run.join(MARK));
+    recovery
+}
+
+/// Waits while another run undoes the faults of this stale run. Returns whether `is_free` became
+/// true, and the directory still exists. Does not wait for a run that is still running.
+pub(super) fn wait_for_end(run: &Path, is_free: impl Fn() -> bool) -> bool {
+    let deadline = Instant::now() + LIMIT;
+    while run.join(MARK).exists() && Instant::now() < deadline {
+        if is_free() {
+            return run.exists();
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
+/// Tries once more to undo the faults of a run that has ended, and has kept the directories of
+/// cases. Removes nothing.
+pub(super) fn undo_kept(run: &Path) -> Recovery {
+    let mut recovery = Recovery::default();
+    for worker in WorkerDir::all_in(run).into_iter().filter(has_journal) {
+        match lock_exclusive(worker.root(), Duration::ZERO) {
+            Ok(Some(_lock)) => recovery.add(undo(run, &worker, UndoneBy::LaterRun)),
+            Ok(None) => recovery.kept.push(still_running(&worker)),
+            Err(error) => recovery.kept.push(error.to_string()),
+        }
+    }
+    recovery
+}
+
+fn end_workers(run: &Path, by: UndoneBy, limit: impl Fn(&WorkerDir) -> Duration) -> Recovery {
+    let mut recovery = Recovery::default();
+    let mut is_left = false;
+    for worker in WorkerDir::all_in(run) {
+        match lock_exclusive(worker.root(), limit(&worker)) {
+            Ok(Some(_lock)) => {
+                recovery.add(undo(run, &worker, by));
+                is_left |= has_journal(&worker) || !remove_with_retries(worker.root());
+            }
+            // The worker's supervisor ends the worker.
+            Ok(None) if by == UndoneBy::Supervisor => is_left = true,
+            Ok(None) => {
+                is_left = true;
+                if has_journal(&worker) {
+                    recovery.kept.push(still_running(&worker));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                is_left = true;
+                recovery
+                    .kept
+                    .push(format!("{}: {error}", worker.root().display()));
+            }
+        }
+    }
+    if !is_left {
+        // Errors are ignored: what remains is stale, and the next run removes it.
+        let _ = fs::remove_file(run.join(MARK));
+        let _ = run_dir::remove(run);
+    }
+    recovery
+}
+
+/// Undoes the faults of an unsandboxed worker. The worker's journals are trusted, except for those
+/// that another user could have written.
+pub(super) fn undo(run: &Path, worker: &WorkerDir, by: UndoneBy) -> Recovery {
+    let mut recovery = Recovery::default();
+    if !worker.is_open() {
+        return recovery;
+    }
+    for undo in worker.undo_dirs() {
+        if !journal::has_journal(&undo) {
+            continue;
+        }
+        match is_trusted(run, &undo) {
+            Err(error) if by == UndoneBy::LaterRun => recovery.kept.push(format!(
+                "the journals in {} are not trusted: {error}",
+                undo.display()
+            )),
+            _ => recovery.add(journal::recover(&undo, by)),
+        }
+    }
+    recovery
+}
+
+/// Checks that no other user can have written the journals in `undo`.
+fn is_trusted(run: &Path, undo: &Path) -> io::Result<()> {
+    is_only_ours(run, undo)?;
+    for fault in fs::read_dir(undo)? {
+        is_only_ours(run, &fault?.path())?;
+    }
+    Ok(())
+}
+
+fn still_running(worker: &WorkerDir) -> String {
+    format!(
+        "processes of the killed run are still running; the journals are kept in {}",
+        worker.root().display()
+    )
+}
+
+/// Removes a worker's directory. Returns whether the directory is gone. The processes of a killed
+/// test, or another supervisor, can still change the directory, so this function tries for a while.
+fn remove_with_retries(directory: &Path) -> bool {
+    let deadline = Instant::now() + REMOVAL_LIMIT;
+    while remove_directory(directory).is_err() {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
+    true
+}
