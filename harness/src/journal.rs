@@ -23,11 +23,13 @@ mod handler;
 mod recovery;
 mod step;
 mod store;
+mod undone_by;
 mod writer;
 
 pub use condition::{FileIdentity, UndoCondition};
 pub use error::UndoError;
 pub use handler::{UndoHandler, call_undo_handler};
-pub(crate) use recovery::{Recovery, UndoneBy, has_journal, recover};
+pub(crate) use recovery::{Recovery, has_journal, recover};
 pub use step::{SavedContent, UndoAction, UndoStep};
+pub(crate) use undone_by::UndoneBy;
 pub(crate) use writer::UndoJournal;

@@ -52,6 +52,8 @@ pub(crate) mod task_status;
 #[cfg(unix)]
 pub(crate) mod termination_signal;
 pub(crate) mod timestamp_granularity;
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) mod traced_process;
 #[cfg(target_os = "linux")]
 pub(crate) mod wait;
 pub(crate) mod wall_clock;

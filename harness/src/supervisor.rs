@@ -18,7 +18,7 @@
 //! or the runner has died. If the runner has died, the supervisor ends its test as at a timeout,
 //! undoes the faults that are still in effect, and removes the files.
 
-pub(crate) mod abandoned_run;
+mod abandoned_run;
 pub(crate) mod entry;
 #[cfg(target_os = "linux")]
 mod hung_threads;
@@ -31,6 +31,7 @@ mod portable;
 pub(crate) mod protocol;
 pub(crate) mod role;
 pub(crate) mod run_dir;
+mod run_files;
 pub(crate) mod runner_thread;
 #[cfg(target_os = "linux")]
 mod zygote;

@@ -5,9 +5,9 @@ use super::condition::{
 };
 use super::damage::{self, DamagedRange};
 use super::error::UndoError;
-use super::recovery::UndoneBy;
 use super::step::{UndoAction, UndoStep};
 use super::store::JournalFile;
+use super::undone_by::UndoneBy;
 use clarity_chaos_record::UndoOutcome;
 
 /// Runs the steps of a fault, the latest first, up to the first failure. The failed step and the

@@ -2,31 +2,11 @@
 
 use super::execution;
 use super::store::{self, JournalFile};
+use super::undone_by::UndoneBy;
 use clarity_chaos_record::UndoOutcome;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
-
-/// The process that undoes a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum UndoneBy {
-    /// The test's own process.
-    Test,
-    /// The runner, right after the end of the test's process.
-    Runner,
-    /// The supervisor of the test, right after the test's process, because the runner has died.
-    Supervisor,
-    /// A later run. The user may have changed the files since.
-    LaterRun,
-}
-
-impl UndoneBy {
-    /// Whether the original of a file that was changed since the damage must be kept. While the
-    /// run lasts, the code under test has changed the file, which is the outcome of the test.
-    pub(super) fn keeps_originals(self) -> bool {
-        matches!(self, Self::Supervisor | Self::LaterRun)
-    }
-}
 
 /// The result of undoing the faults that a test left in effect.
 #[derive(Debug, Default)]

@@ -55,9 +55,10 @@ impl JournalFile {
                 content, damage, ..
             } = &mut step.action
             {
-                for content in [content].into_iter().chain(damage) {
+                let damage = damage.iter_mut().map(|damage| (damage, "damage-"));
+                for (content, prefix) in [(content, "saved-")].into_iter().chain(damage) {
                     if let SavedContent::Bytes(bytes) = content {
-                        *content = SavedContent::File(save(bytes, scratch)?);
+                        *content = SavedContent::File(save(bytes, scratch, prefix)?);
                     }
                 }
             }
@@ -74,11 +75,12 @@ impl JournalFile {
     }
 }
 
-/// Writes bytes to a new file in the scratch directory. Returns the path of the file.
-fn save(bytes: &[u8], scratch: &Path) -> Result<PathBuf, UndoError> {
+/// Writes bytes to a new file in the scratch directory. Returns the path of the file, whose name
+/// begins with `prefix`.
+fn save(bytes: &[u8], scratch: &Path, prefix: &str) -> Result<PathBuf, UndoError> {
     let saved = || {
         let mut file = tempfile::Builder::new()
-            .prefix("saved-")
+            .prefix(prefix)
             .tempfile_in(scratch)?;
         file.write_all(bytes)?;
         let (_file, path) = file.keep()?;

@@ -191,12 +191,13 @@ impl CaseRunner {
         let evidence = executor.workspace().evidence(&case);
         let touched = !matches!(evidence.stray_files, Ok(None));
         // A supervisor that has died may have left the test's process.
-        let is_over = ended.is_ok() || case.spec.sandboxed || has_ended(&case);
+        let is_guarded = case.spec.sandboxed && record.sandbox.files.enforced;
+        let is_over = ended.is_ok() || is_guarded || has_ended(&case);
         evidence.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
         // A sandboxed test could write any path into its journals, so the runner does not trust the
         // journals. The runner does not need them either: in the sandbox, the test could not damage
         // files outside its own directory.
-        let recovery = match (case.spec.sandboxed, is_over) {
+        let recovery = match (is_guarded, is_over) {
             (true, _) => Recovery::default(),
             (false, true) => journal::recover(&case.undo(), UndoneBy::Runner),
             (false, false) => still_running(&case),

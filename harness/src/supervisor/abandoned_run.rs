@@ -10,8 +10,8 @@ use crate::journal::{self, Recovery, UndoneBy};
 use crate::os::directory::remove_directory;
 use crate::os::directory_lock::lock_exclusive;
 use crate::os::ownership::is_only_ours;
-use crate::supervisor::run_dir;
-use std::fs::{self, File};
+use crate::supervisor::run_files::{self, has_journal};
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::thread;
@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 /// The longest wait until the processes of a killed run have ended. Their supervisor waits for the
 /// grace period of the test.
+#[cfg(unix)]
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// The longest wait for a removal that another supervisor of the same run disturbs.
@@ -26,15 +27,6 @@ const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// The name of the file that shows that a run undoes the faults of this stale run.
 const MARK: &str = "undoing";
-
-/// Whether a fault of an unsandboxed worker is not undone.
-pub(crate) fn has_journal(worker: &WorkerDir) -> bool {
-    worker.is_open()
-        && worker
-            .undo_dirs()
-            .iter()
-            .any(|undo| journal::has_journal(undo))
-}
 
 /// Undoes the faults of a supervisor's own worker, and removes the worker's files. Then does the
 /// same for other workers of the run that have ended, and removes the run's directory if no worker
@@ -49,9 +41,10 @@ pub(super) fn end_worker(run: &Path, own: &WorkerDir) -> Recovery {
 
 /// Undoes the faults of a stale run, and removes its directory. Waits for the supervisors of the
 /// run that still end their tests.
+#[cfg(unix)]
 pub(super) fn end(run: &Path) -> Recovery {
     // An error is ignored: the file only makes other runs wait.
-    let _ = File::create(run.join(MARK));
+    let _ = fs::File::create(run.join(MARK));
     let deadline = Instant::now() + LIMIT;
     let limit = |worker: &WorkerDir| match worker.is_open() {
         true => deadline.saturating_duration_since(Instant::now()),
@@ -64,6 +57,7 @@ pub(super) fn end(run: &Path) -> Recovery {
 
 /// Waits while another run undoes the faults of this stale run. Returns whether `is_free` became
 /// true, and the directory still exists. Does not wait for a run that is still running.
+#[cfg(unix)]
 pub(super) fn wait_for_end(run: &Path, is_free: impl Fn() -> bool) -> bool {
     let deadline = Instant::now() + LIMIT;
     while run.join(MARK).exists() && Instant::now() < deadline {
@@ -77,6 +71,7 @@ pub(super) fn wait_for_end(run: &Path, is_free: impl Fn() -> bool) -> bool {
 
 /// Tries once more to undo the faults of a run that has ended, and has kept the directories of
 /// cases. Removes nothing.
+#[cfg(unix)]
 pub(super) fn undo_kept(run: &Path) -> Recovery {
     let mut recovery = Recovery::default();
     for worker in WorkerDir::all_in(run).into_iter().filter(has_journal) {
@@ -118,7 +113,7 @@ fn end_workers(run: &Path, by: UndoneBy, limit: impl Fn(&WorkerDir) -> Duration)
     if !is_left {
         // Errors are ignored: what remains is stale, and the next run removes it.
         let _ = fs::remove_file(run.join(MARK));
-        let _ = run_dir::remove(run);
+        let _ = run_files::remove(run);
     }
     recovery
 }

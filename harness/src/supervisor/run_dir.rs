@@ -15,19 +15,15 @@
 // A lock shows whether a run is still running. A process ID could not show this: containers that
 // share a temporary directory do not share process IDs.
 
-use crate::data::case::WorkerDir;
 use crate::journal::Recovery;
-use crate::os::directory::remove_directory;
 use crate::supervisor::abandoned_run;
+use crate::supervisor::run_files::{LOCK_FILE, remove};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process;
 
 const PREFIX: &str = "clarity-chaos-";
-
-/// The name of the lock file. A run removes this file when it ends.
-pub(super) const LOCK_FILE: &str = "running";
 
 /// The largest number of attempts to create a run's directory. Before this run takes the lock,
 /// another run can remove the new directory as stale.
@@ -45,7 +41,8 @@ pub(crate) struct RunDir {
 }
 
 impl RunDir {
-    /// Undoes the faults of killed runs, removes their directories, and creates the run's directory.
+    /// Undoes the faults of killed runs, and removes their directories. Then creates the run's
+    /// directory.
     pub(crate) fn create() -> io::Result<(Self, Recovery)> {
         // A test may canonicalize a path in the run's directory. The result is below the path of
         // that directory only if `parent` is canonical.
@@ -103,37 +100,6 @@ impl Drop for RunDir {
         if !self.is_kept {
             let _ = remove(&self.path);
         }
-    }
-}
-
-/// Removes the directory of a run. The lock file is removed last: until then, the next run still
-/// recognises the directory as stale.
-///
-/// # Errors
-///
-/// When a worker has a fault that is not undone. The worker's directory remains.
-pub(crate) fn remove(run: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(run) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    let unfinished: Vec<WorkerDir> = WorkerDir::all_in(run)
-        .into_iter()
-        .filter(abandoned_run::has_journal)
-        .collect();
-    for entry in entries {
-        let entry = entry?;
-        let is_unfinished = |worker: &WorkerDir| worker.root() == entry.path();
-        if entry.file_name() != LOCK_FILE && !unfinished.iter().any(is_unfinished) {
-            remove_directory(&entry.path())?;
-        }
-    }
-    match unfinished.first() {
-        None => remove_directory(run),
-        Some(worker) => Err(io::Error::other(format!(
-            "a fault is not undone, so {} is kept",
-            worker.root().display()
-        ))),
     }
 }
 

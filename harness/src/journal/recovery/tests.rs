@@ -286,7 +286,7 @@ fn later_run_moves_nothing_over_a_new_file() {
 }
 
 #[test]
-fn later_run_keeps_an_empty_directory_in_place_of_the_placeholder() {
+fn later_run_keeps_a_directory_in_place_of_the_placeholder() {
     let (home, file, mut journal) = journal();
     let aside = undo_of(&home).join("1/aside");
     journal.record(UndoStep::rename(&aside, &file)).unwrap();

@@ -67,9 +67,9 @@ impl Injection {
         Ok(self.journal().expect_unchanged(path.as_ref())?)
     }
 
-    /// Tells the journal that the fault has created the file, symlink or directory at `path`, which
-    /// a recorded [removal](UndoStep::remove) removes. Call this method right after the creation. If
-    /// the runner is killed and the user then creates another file at `path`, this file stays.
+    /// Tells the journal that the fault has created the file, symlink or directory at `path`. A
+    /// recorded [removal](UndoStep::remove) removes it. Call this method right after the creation.
+    /// If the runner is killed and the user then creates another file at `path`, this file stays.
     ///
     /// # Errors
     ///
