@@ -20,13 +20,10 @@ use std::time::{Duration, Instant};
 /// The longest wait until the processes of a killed run have ended. Their supervisor waits for the
 /// grace period of the test.
 #[cfg(unix)]
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
 /// The longest wait for a removal that another supervisor of the same run disturbs.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
-
-/// The name of the file that shows that a run undoes the faults of this stale run.
-const MARK: &str = "undoing";
 
 /// Undoes the faults of a supervisor's own worker, and removes the worker's files. Then does the
 /// same for other workers of the run that have ended, and removes the run's directory if no worker
@@ -43,30 +40,12 @@ pub(super) fn end_worker(run: &Path, own: &WorkerDir) -> Recovery {
 /// run that still end their tests.
 #[cfg(unix)]
 pub(super) fn end(run: &Path) -> Recovery {
-    // An error is ignored: the file only makes other runs wait.
-    let _ = fs::File::create(run.join(MARK));
     let deadline = Instant::now() + LIMIT;
     let limit = |worker: &WorkerDir| match worker.is_open() {
         true => deadline.saturating_duration_since(Instant::now()),
         false => Duration::ZERO,
     };
-    let recovery = end_workers(run, UndoneBy::LaterRun, limit);
-    let _ = fs::remove_file(run.join(MARK));
-    recovery
-}
-
-/// Waits while another run undoes the faults of this stale run. Returns whether `is_free` became
-/// true, and the directory still exists. Does not wait for a run that is still running.
-#[cfg(unix)]
-pub(super) fn wait_for_end(run: &Path, is_free: impl Fn() -> bool) -> bool {
-    let deadline = Instant::now() + LIMIT;
-    while run.join(MARK).exists() && Instant::now() < deadline {
-        if is_free() {
-            return run.exists();
-        }
-        thread::sleep(Duration::from_millis(5));
-    }
-    false
+    end_workers(run, UndoneBy::LaterRun, limit)
 }
 
 /// Tries once more to undo the faults of a run that has ended, and has kept the directories of
@@ -91,7 +70,7 @@ fn end_workers(run: &Path, by: UndoneBy, limit: impl Fn(&WorkerDir) -> Duration)
         match lock_exclusive(worker.root(), limit(&worker)) {
             Ok(Some(_lock)) => {
                 recovery.add(undo(run, &worker, by));
-                is_left |= has_journal(&worker) || !remove_with_retries(worker.root());
+                is_left |= has_journal(&worker) || !remove_worker(worker.root(), by);
             }
             // The worker's supervisor ends the worker.
             Ok(None) if by == UndoneBy::Supervisor => is_left = true,
@@ -111,8 +90,7 @@ fn end_workers(run: &Path, by: UndoneBy, limit: impl Fn(&WorkerDir) -> Duration)
         }
     }
     if !is_left {
-        // Errors are ignored: what remains is stale, and the next run removes it.
-        let _ = fs::remove_file(run.join(MARK));
+        // An error is ignored: what remains is stale, and the next run removes it.
         let _ = run_files::remove(run);
     }
     recovery
@@ -156,12 +134,13 @@ fn still_running(worker: &WorkerDir) -> String {
     )
 }
 
-/// Removes a worker's directory. Returns whether the directory is gone. The processes of a killed
-/// test, or another supervisor, can still change the directory, so this function tries for a while.
-fn remove_with_retries(directory: &Path) -> bool {
+/// Removes a worker's directory. Returns whether the directory is gone. Right after the end of a
+/// test, killed processes and other supervisors can still change the directory. A supervisor
+/// therefore tries for a while.
+fn remove_worker(directory: &Path, by: UndoneBy) -> bool {
     let deadline = Instant::now() + REMOVAL_LIMIT;
     while remove_directory(directory).is_err() {
-        if Instant::now() >= deadline {
+        if by == UndoneBy::LaterRun || Instant::now() >= deadline {
             return false;
         }
         thread::sleep(Duration::from_millis(2));

@@ -16,6 +16,9 @@
 // share a temporary directory do not share process IDs.
 
 use crate::journal::Recovery;
+#[cfg(unix)]
+use crate::os::directory_lock::lock_exclusive;
+#[cfg(unix)]
 use crate::supervisor::abandoned_run;
 use crate::supervisor::run_files::{LOCK_FILE, remove};
 use std::fs::{self, File};
@@ -126,16 +129,14 @@ fn remove_if_stale(run: &Path) -> Recovery {
     if !fs::symlink_metadata(run).is_ok_and(is_ours) {
         return Recovery::default();
     }
+    // Another run can find the directory stale at the same time. This run waits: its tests must not
+    // begin while faults are still in effect.
+    let Ok(Some(_lock)) = lock_exclusive(run, abandoned_run::LIMIT) else {
+        return Recovery::default();
+    };
     match File::options().write(true).open(run.join(LOCK_FILE)) {
         Ok(lock_file) if lock(&lock_file).is_ok() => abandoned_run::end(run),
-        Ok(lock_file) => {
-            // The run is still running, or another run has found it stale at the same time.
-            if abandoned_run::wait_for_end(run, || lock(&lock_file).is_ok()) {
-                abandoned_run::end(run)
-            } else {
-                Recovery::default()
-            }
-        }
+        Ok(_in_use) => Recovery::default(),
         // The directory has no lock file. If it contains kept cases, it is not empty, and this
         // removal fails.
         Err(_) if fs::remove_dir(run).is_ok() => Recovery::default(),
