@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 ORDINARY = 65534
-LIMIT = 120  # seconds, for each wait
+LIMIT = 300  # seconds, for each wait
 DAMAGED = ["delete", "displace", "displace_by_symlink", "truncate", "bit_flip", "garbage", "extend", "zeros", "replace", "torn", "twice", "permissions"]
 
 
@@ -44,14 +44,16 @@ def create_victims(folder, user):
 def states(folder):
     """Gives the state of each file: kind and mode, owner, inode, modification time and bytes."""
     found = {}
-    for path in folder.rglob("*"):
-        try:
-            now = path.lstat()
-            content = path.read_bytes() if stat.S_ISREG(now.st_mode) else None
-        except FileNotFoundError:
-            # Right after the end of the runner, its supervisor still moves files.
-            continue
-        found[str(path.relative_to(folder))] = (now.st_mode, now.st_uid, now.st_gid, now.st_ino, now.st_mtime_ns, content)
+    # Right after the end of the runner, its supervisor still moves files: `os.walk` and this loop
+    # pass over those that are gone.
+    for parent, directories, files in os.walk(folder):
+        for path in [Path(parent, name) for name in directories + files]:
+            try:
+                now = path.lstat()
+                content = path.read_bytes() if stat.S_ISREG(now.st_mode) else None
+            except FileNotFoundError:
+                continue
+            found[str(path.relative_to(folder))] = (now.st_mode, now.st_uid, now.st_gid, now.st_ino, now.st_mtime_ns, content)
     return found
 
 

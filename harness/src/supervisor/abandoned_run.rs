@@ -8,11 +8,13 @@
 use crate::data::case::WorkerDir;
 use crate::journal::{self, Recovery, UndoneBy};
 use crate::os::directory::remove_directory;
-use crate::os::directory_lock::lock_exclusive;
+use crate::os::directory_lock::{DirectoryLock, lock_exclusive};
 use crate::os::ownership::is_only_ours;
 use crate::supervisor::run_files::{self, has_journal};
 use std::fs;
 use std::io;
+#[cfg(unix)]
+use std::io::Write as _;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,6 +24,10 @@ use std::time::{Duration, Instant};
 #[cfg(unix)]
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
+/// The longest wait without a message.
+#[cfg(unix)]
+const QUIET_LIMIT: Duration = Duration::from_secs(1);
+
 /// The longest wait for a removal that another supervisor of the same run disturbs.
 const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
 
@@ -29,11 +35,13 @@ const REMOVAL_LIMIT: Duration = Duration::from_secs(10);
 /// same for other workers of the run that have ended, and removes the run's directory if no worker
 /// is left. Call this function in a supervisor whose runner has died.
 pub(super) fn end_worker(run: &Path, own: &WorkerDir) -> Recovery {
-    let limit = |worker: &WorkerDir| match worker == own {
-        true => REMOVAL_LIMIT,
-        false => Duration::ZERO,
-    };
-    end_workers(run, UndoneBy::Supervisor, limit)
+    end_workers(run, UndoneBy::Supervisor, |worker| {
+        let limit = match worker == own {
+            true => REMOVAL_LIMIT,
+            false => Duration::ZERO,
+        };
+        lock_exclusive(worker.root(), limit)
+    })
 }
 
 /// Undoes the faults of a stale run, and removes its directory. Waits for the supervisors of the
@@ -41,11 +49,22 @@ pub(super) fn end_worker(run: &Path, own: &WorkerDir) -> Recovery {
 #[cfg(unix)]
 pub(super) fn end(run: &Path) -> Recovery {
     let deadline = Instant::now() + LIMIT;
-    let limit = |worker: &WorkerDir| match worker.is_open() {
-        true => deadline.saturating_duration_since(Instant::now()),
-        false => Duration::ZERO,
-    };
-    end_workers(run, UndoneBy::LaterRun, limit)
+    end_workers(run, UndoneBy::LaterRun, |worker| {
+        if !worker.is_open() {
+            return lock_exclusive(worker.root(), Duration::ZERO);
+        }
+        if let Some(lock) = lock_exclusive(worker.root(), QUIET_LIMIT)? {
+            return Ok(Some(lock));
+        }
+        let directory = worker.root().display();
+        // Standard error can be closed.
+        let _ = writeln!(
+            io::stderr(),
+            "warning: waiting for a killed run to end its test and undo its faults: {directory}"
+        );
+        let left = deadline.saturating_duration_since(Instant::now());
+        lock_exclusive(worker.root(), left)
+    })
 }
 
 /// Tries once more to undo the faults of a run that has ended, and has kept the directories of
@@ -63,11 +82,16 @@ pub(super) fn undo_kept(run: &Path) -> Recovery {
     recovery
 }
 
-fn end_workers(run: &Path, by: UndoneBy, limit: impl Fn(&WorkerDir) -> Duration) -> Recovery {
+/// Undoes the faults of the workers that `lock` can lock, and removes their files.
+fn end_workers(
+    run: &Path,
+    by: UndoneBy,
+    lock: impl Fn(&WorkerDir) -> io::Result<Option<DirectoryLock>>,
+) -> Recovery {
     let mut recovery = Recovery::default();
     let mut is_left = false;
     for worker in WorkerDir::all_in(run) {
-        match lock_exclusive(worker.root(), limit(&worker)) {
+        match lock(&worker) {
             Ok(Some(_lock)) => {
                 recovery.add(undo(run, &worker, by));
                 is_left |= has_journal(&worker) || !remove_worker(worker.root(), by);

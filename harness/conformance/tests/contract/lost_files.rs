@@ -271,3 +271,15 @@ fn undo_handler_of_another_suite_is_named_by_the_next_run() {
     );
     assert!(!mark.exists());
 }
+
+#[test]
+fn next_run_waits_for_the_grace_period_of_a_killed_run() {
+    let arguments = ["--grace", "3s"];
+    let mut damaging = Damaging::start(None, "hangs_and_ignores_requests", &arguments);
+    damaging.signal("KILL");
+    wait(&mut damaging.runner);
+    // The supervisor still waits for its test. The next run must not begin on damaged files.
+    let ran = damaging.next_run();
+    assert!(damaging.victims.damaged().is_empty(), "{}", ran.stderr);
+    damaging.assert_restored(&ran.stderr);
+}
