@@ -14,15 +14,16 @@ use std::process::Stdio;
 
 #[test]
 fn supervisor_undoes_faults_when_a_signal_ends_the_runner() {
+    let asked = "hangs_with_all_faults";
+    let cases = ["KILL", "ABRT", "QUIT", "TERM", "INT", "HUP"].map(|signal| (signal, asked));
+    let stubborn = ("KILL", "hangs_and_ignores_requests");
     for user in users() {
-        for signal in ["KILL", "ABRT", "QUIT", "TERM", "INT", "HUP"] {
-            for test in ["hangs_with_all_faults", "hangs_and_ignores_requests"] {
-                let mut damaging = Damaging::start(user, test, &["--grace", "1s"]);
-                damaging.signal(signal);
-                wait(&mut damaging.runner);
-                until(|| damaging.suite.processes().is_empty());
-                damaging.assert_restored(&format!("{signal} of {test}, user {user:?}"));
-            }
+        for (signal, test) in cases.into_iter().chain([stubborn]) {
+            let mut damaging = Damaging::start(user, test, &["--grace", "1s"]);
+            damaging.signal(signal);
+            wait(&mut damaging.runner);
+            until(|| damaging.suite.processes().is_empty());
+            damaging.assert_restored(&format!("{signal} of {test}, user {user:?}"));
         }
     }
 }
