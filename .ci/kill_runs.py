@@ -168,6 +168,10 @@ def main():
     parser.add_argument("--isolation", action="append", choices=["fork", "exec", "thread"], help="a way to isolate tests (default: all)")
     parser.add_argument("program", type=Path, help="the program `misbehaving` of the crate `clarity-chaos-conformance`")
     options = parser.parse_args()
+    # A job in the background of a shell ignores these signals, and a runner would inherit that.
+    for number in (signal.SIGINT, signal.SIGQUIT):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     users = [os.geteuid()]
     if os.geteuid() == 0:
         users.append(ORDINARY)
