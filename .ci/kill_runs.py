@@ -93,7 +93,10 @@ def send(number):
 def interrupt_twice(runner, rng):
     runner.send_signal(signal.SIGINT)
     time.sleep(rng.uniform(0, 0.05))
-    runner.send_signal(signal.SIGINT)
+    # A signal that arrives while the same signal is pending is lost, so it is sent until the end.
+    while runner.poll() is None:
+        runner.send_signal(signal.SIGINT)
+        time.sleep(0.2)
 
 
 def kill_with_supervisor(runner, rng):
