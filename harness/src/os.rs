@@ -15,6 +15,7 @@ pub(crate) mod compiler_instrumentation;
 pub(crate) mod cpu_time;
 pub(crate) mod descriptors;
 pub(crate) mod directory;
+pub(crate) mod directory_lock;
 #[cfg(unix)]
 pub(crate) mod directory_move;
 #[cfg(target_os = "linux")]
@@ -33,10 +34,12 @@ pub(crate) mod memory_map;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespaces;
 pub(crate) mod open_file_id;
+pub(crate) mod ownership;
 #[cfg(target_os = "linux")]
 pub(crate) mod proc_text;
 #[cfg(target_os = "linux")]
 pub(crate) mod processes;
+pub(crate) mod rename;
 pub(crate) mod resource_limit;
 #[cfg(target_os = "linux")]
 pub(crate) mod seccomp;
@@ -52,6 +55,8 @@ pub(crate) mod temporary_directory;
 #[cfg(unix)]
 pub(crate) mod termination_signal;
 pub(crate) mod timestamp_granularity;
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) mod traced_process;
 #[cfg(target_os = "linux")]
 pub(crate) mod wait;
 pub(crate) mod wall_clock;

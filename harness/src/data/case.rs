@@ -51,6 +51,10 @@ pub(crate) enum KeepPolicy {
 
 /// The directory of a worker. A worker runs one case after another.
 ///
+/// The name of the directory says whether the worker is in the sandbox: `1`, or `1-open` outside of
+/// the sandbox. Sandboxed tests cannot change the name. A later run trusts only the undo journals
+/// of workers outside of the sandbox.
+///
 /// ```text
 /// 1/
 ///   output             stdout and stderr of its cases, interleaved, one case after another
@@ -75,11 +79,18 @@ pub(crate) struct WorkerDir {
     root: PathBuf,
 }
 
+/// The name of the directory of a case's undo journals.
+const UNDO: &str = "undo";
+
+/// The end of the names of workers outside of the sandbox.
+const OPEN: &str = "-open";
+
 impl WorkerDir {
-    /// Creates the directory of worker `number` inside the run's directory, `run`.
-    pub(crate) fn create(run: &Path, number: usize) -> io::Result<Self> {
+    /// Creates the directory of the worker `name` inside the run's directory, `run`.
+    pub(crate) fn create(run: &Path, name: &str, is_sandboxed: bool) -> io::Result<Self> {
+        let end = if is_sandboxed { "" } else { OPEN };
         let worker = Self {
-            root: run.join(number.to_string()),
+            root: run.join(format!("{name}{end}")),
         };
         fs::create_dir(&worker.root)?;
         fs::create_dir(worker.work())?;
@@ -87,6 +98,27 @@ impl WorkerDir {
         File::create_new(worker.output())?;
         File::create_new(worker.timeline())?;
         Ok(worker)
+    }
+
+    /// Returns the directories of all workers in the run's directory, `run`.
+    pub(crate) fn all_in(run: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(run).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .map(|entry| Self { root: entry.path() })
+            .collect()
+    }
+
+    /// Whether the worker is outside of the sandbox.
+    pub(crate) fn is_open(&self) -> bool {
+        let name = self.root.file_name();
+        name.is_some_and(|name| name.as_encoded_bytes().ends_with(OPEN.as_bytes()))
+    }
+
+    /// Returns the directories of the undo journals of all cases.
+    pub(crate) fn undo_dirs(&self) -> Vec<PathBuf> {
+        let cases = fs::read_dir(self.work()).into_iter().flatten().flatten();
+        cases.map(|case| case.path().join(UNDO)).collect()
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -155,7 +187,7 @@ impl Case {
     }
 
     pub(crate) fn undo(&self) -> PathBuf {
-        self.root.join("undo")
+        self.root.join(UNDO)
     }
 
     /// The file to which the case's events are appended.

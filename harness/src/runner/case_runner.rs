@@ -4,7 +4,8 @@
 use crate::data::case::{Case, CaseSpec, KeepPolicy};
 use crate::data::fault_selection::FaultSelection;
 use crate::data::process_report::ProcessReport;
-use crate::journal::{self, Recovery};
+use crate::journal::{self, Recovery, UndoneBy};
+use crate::os::directory_lock::lock_exclusive;
 use crate::registration::origin::Origin;
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::captured_output;
@@ -192,13 +193,17 @@ impl CaseRunner {
         };
         let evidence = executor.workspace().evidence(&case);
         let touched = !matches!(evidence.stray_files, Ok(None));
+        // A supervisor that has died may have left the test's process.
+        let is_guarded = case.spec.sandboxed && record.sandbox.files.enforced;
+        let is_over = ended.is_ok() || is_guarded || has_ended(&case);
         evidence.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
         // A sandboxed test could write any path into its journals, so the runner does not trust the
         // journals. The runner does not need them either: in the sandbox, the test could not damage
         // files outside its own directory.
-        let recovery = match case.spec.sandboxed {
-            true => Recovery::default(),
-            false => journal::recover(&case.undo()),
+        let recovery = match (is_guarded, is_over) {
+            (true, _) => Recovery::default(),
+            (false, true) => journal::recover(&case.undo(), UndoneBy::Runner),
+            (false, false) => still_running(&case),
         };
         record.add_undone(recovery.outcomes);
         let uncollected = match record.verdict.is_failure() {
@@ -330,6 +335,27 @@ impl CaseRunner {
             remove(workspace, case, touched)
         }
     }
+}
+
+/// Whether the test's process ends within [`SLACK`].
+fn has_ended(case: &Case) -> bool {
+    // The process has a lock of this directory.
+    matches!(
+        lock_exclusive(case.worker_dir().root(), SLACK),
+        Ok(Some(_lock))
+    )
+}
+
+/// Undoes nothing, because the test's process could damage the files again.
+fn still_running(case: &Case) -> Recovery {
+    let mut recovery = Recovery::default();
+    if journal::has_journal(&case.undo()) {
+        recovery.kept.push(format!(
+            "the test's process is still running; the journals of its faults are kept in {}",
+            case.undo().display()
+        ));
+    }
+    recovery
 }
 
 /// Keeps the directory of a case, because some of its faults could not be undone. Adds the

@@ -21,7 +21,7 @@ impl InProcess {
     pub(crate) fn new(run: PathBuf) -> io::Result<Self> {
         Ok(Self {
             workspace: Workspace::open(
-                WorkerDir::create(&run, 0).map_err(with_temporary_directory)?,
+                WorkerDir::create(&run, "0", false).map_err(with_temporary_directory)?,
             )?,
             created: 1,
             run,
@@ -34,7 +34,11 @@ impl InProcess {
 
     /// Creates a new workspace, and leaves the files of the old workspace in place.
     pub(crate) fn replace_workspace(&mut self) -> io::Result<()> {
-        self.workspace = Workspace::open(WorkerDir::create(&self.run, self.created)?)?;
+        self.workspace = Workspace::open(WorkerDir::create(
+            &self.run,
+            &self.created.to_string(),
+            false,
+        )?)?;
         self.created += 1;
         Ok(())
     }

@@ -6,7 +6,6 @@ mod sweep;
 
 pub(crate) use self::sweep::save_regressions;
 
-use crate::os::temporary_directory::with_temporary_directory;
 use crate::registration::oracles;
 use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
@@ -33,7 +32,6 @@ use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
 use clarity_chaos_report::Summary;
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -87,18 +85,33 @@ impl TestRun {
                   since this isolation does not capture their output"
             ));
         }
-        let dir = RunDir::create()?;
+        let (dir, recovery) = RunDir::create()?;
+        for fault in &recovery.undone {
+            print_error(format_args!(
+                "warning: a killed run left a fault in effect, which is undone now: {fault}"
+            ));
+        }
+        for fault in &recovery.kept {
+            print_error(format_args!(
+                "warning: a killed run left a fault in effect: {fault}"
+            ));
+        }
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
         let mut failed_writes = FailedWrites::default();
         let profile_file = profile_file(&history, &mut failed_writes);
-        let pool = |isolation, directory| {
-            Arc::new(WorkerPool::new(isolation, directory, profile_file.clone()))
+        let run = dir.path();
+        let pool = |isolation, prefix| {
+            let profile_file = profile_file.clone();
+            Arc::new(WorkerPool::new(
+                isolation,
+                run.to_owned(),
+                prefix,
+                profile_file,
+            ))
         };
-        let workers = pool(isolation, dir.path().to_owned());
+        let workers = pool(isolation, "");
         let fresh = if options.check_determinism {
-            let directory = dir.path().join("fresh");
-            fs::create_dir(&directory).map_err(with_temporary_directory)?;
-            Some((pool(Isolation::Exec, directory), dir.path().to_owned()))
+            Some((pool(Isolation::Exec, "fresh-"), run.to_owned()))
         } else {
             None
         };

@@ -23,6 +23,8 @@ use std::time::Duration;
 pub(crate) struct WorkerPool {
     isolation: Isolation,
     run: PathBuf,
+    /// The beginning of the names of the workers' directories.
+    prefix: &'static str,
     /// The file for coverage data of the tests. `None` if the environment names it, or if there is
     /// no such data.
     profile_file: Option<PathBuf>,
@@ -45,11 +47,18 @@ struct PoolState {
 }
 
 impl WorkerPool {
-    /// Creates an empty pool, in the run's directory `run`.
-    pub(crate) fn new(isolation: Isolation, run: PathBuf, profile_file: Option<PathBuf>) -> Self {
+    /// Creates an empty pool, in the run's directory `run`. The names of the workers' directories
+    /// begin with `prefix`. Each pool of a run needs a prefix of its own.
+    pub(crate) fn new(
+        isolation: Isolation,
+        run: PathBuf,
+        prefix: &'static str,
+        profile_file: Option<PathBuf>,
+    ) -> Self {
         Self {
             isolation,
             run,
+            prefix,
             profile_file,
             state: Mutex::new(PoolState {
                 confinement: Confinement::tightest(),
@@ -113,7 +122,11 @@ impl WorkerPool {
         };
         // The supervisor and its tests inherit the processors of this thread.
         unbind();
-        let directory = WorkerDir::create(&self.run, number).map_err(with_temporary_directory)?;
+        let name = format!("{}{number}", self.prefix);
+        // Elsewhere there is no sandbox, and so no reason to distrust the worker's journals.
+        let is_sandboxed = sandboxed && cfg!(target_os = "linux");
+        let directory =
+            WorkerDir::create(&self.run, &name, is_sandboxed).map_err(with_temporary_directory)?;
         let processor = match self.isolation {
             Isolation::Fork => processor_of(number),
             _ => None,

@@ -5,6 +5,7 @@ use super::landlock_rules::{self, LandlockVersion};
 use super::{capabilities, denied_calls, mounts, readable_paths};
 use crate::data::confinement::{Confinement, Namespaces};
 use crate::os::compiler_instrumentation;
+use crate::os::directory_lock::lock_shared;
 use crate::os::fork::fork;
 use crate::os::namespaces;
 use clarity_chaos_record::{Enforcement, Sandbox};
@@ -63,7 +64,13 @@ pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Conf
     };
     enter_outer(*namespaces)?;
     match fork()? {
-        Some(child) => Ok(Confined::Outside(wait_for(child)?)),
+        Some(child) => {
+            // Tells later runs that the worker is still running. The child must not inherit the
+            // lock's descriptor: it leads out of the mount namespace. The lock can be missing, as
+            // the kernel releases it at any time with this process.
+            let _lock = lock_shared(slot);
+            Ok(Confined::Outside(wait_for(child)?))
+        }
         None => {
             set_parent_process_death_signal(Some(Signal::KILL))?;
             let writable: Vec<PathBuf> = [slot.to_owned()]

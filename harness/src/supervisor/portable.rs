@@ -74,7 +74,8 @@ impl Supervisor {
         self.runner_died.load(Ordering::Acquire)
     }
 
-    /// Runs a case to its end. Returns `None` when the runner died first.
+    /// Runs a case to its end. Returns `None` when the runner died first. The test then gets its
+    /// grace period to undo its faults.
     pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<ProcessReport>> {
         let spec = &case.spec;
         let runner_died = || self.runner_died.load(Ordering::Acquire);
@@ -86,14 +87,14 @@ impl Supervisor {
         let mut status = wait_for(&mut test, deadline(spec.timeout), || {
             runner_died() || interrupted()
         })?;
-        if status.is_none() && !runner_died() {
+        if status.is_none() {
             stop_reason = Some(if interrupted() {
                 StopReason::Interrupted
             } else {
                 StopReason::TimedOut
             });
             terminate(&test);
-            status = wait_for(&mut test, deadline(spec.grace), runner_died)?;
+            status = wait_for(&mut test, deadline(spec.grace), || false)?;
         }
         kill_tree(&mut test);
         let status = match status {

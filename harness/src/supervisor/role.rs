@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn role_message_parse_reads_the_command_back() {
         let dir = tempfile::tempdir().unwrap();
-        let worker_dir = WorkerDir::create(dir.path(), 7).unwrap();
+        let worker_dir = WorkerDir::create(dir.path(), "7", true).unwrap();
         let spec = CaseSpec {
             name: "m::t".to_owned(),
             path: "c::m::t".to_owned(),

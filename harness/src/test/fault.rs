@@ -13,6 +13,8 @@
 //! fault narrow the ranges from which values are drawn.
 
 mod bit_flip;
+#[cfg(all(test, target_os = "linux"))]
+mod deaths;
 mod delete;
 mod descriptors;
 mod displace;

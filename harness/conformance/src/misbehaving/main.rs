@@ -25,6 +25,8 @@ mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
 mod links;
+#[cfg(target_os = "linux")]
+mod lost_files;
 #[cfg(unix)]
 mod neighbours;
 mod oracles;

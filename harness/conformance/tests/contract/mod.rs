@@ -35,6 +35,8 @@ mod leaks;
 mod limits;
 mod links;
 #[cfg(target_os = "linux")]
+mod lost_files;
+#[cfg(target_os = "linux")]
 mod mount_namespace;
 mod oracles;
 mod pages;
