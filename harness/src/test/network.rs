@@ -35,7 +35,9 @@
 //! A link has its own threads. The delays of a link are in real time, even if the test's clock is
 //! virtual. A paused clock advances without waiting for a link.
 
+mod chunk_queue;
 mod condition;
+mod pacer;
 mod pump;
 
 pub(crate) use condition::Condition;
@@ -155,7 +157,7 @@ impl Drop for Link {
             let _ = accepting.join();
         }
         for connection in self.proxy.connections().drain(..) {
-            connection.end();
+            connection.end(&self.proxy);
         }
     }
 }

@@ -12,13 +12,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// A server that echoes all bytes. Dropping this value ends the server.
-struct Echo {
-    addr: SocketAddr,
+pub(crate) struct Echo {
+    pub(crate) addr: SocketAddr,
     serving: Option<JoinHandle<()>>,
 }
 
 impl Echo {
-    fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         Self::start_at(([127, 0, 0, 1], 0).into())
     }
 
@@ -61,7 +61,7 @@ impl Drop for Echo {
     }
 }
 
-fn connect(link: &Link) -> io::Result<TcpStream> {
+pub(crate) fn connect(link: &Link) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(link.addr())?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
@@ -69,12 +69,12 @@ fn connect(link: &Link) -> io::Result<TcpStream> {
 }
 
 /// Whether the error is a read timeout, not the end of the connection.
-fn is_timeout(error: &io::Error) -> bool {
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 /// Sends `text`, and reads an answer of the same length.
-fn ask(mut stream: &TcpStream, text: &str) -> io::Result<String> {
+pub(crate) fn ask(mut stream: &TcpStream, text: &str) -> io::Result<String> {
     stream.write_all(text.as_bytes())?;
     let mut answer = vec![0; text.len()];
     stream.read_exact(&mut answer)?;

@@ -23,6 +23,7 @@ mod links;
 #[cfg(unix)]
 mod neighbours;
 mod oracles;
+mod pacing;
 mod panics;
 mod plans;
 mod processes;

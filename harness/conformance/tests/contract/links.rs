@@ -50,3 +50,10 @@ fn plan_of_link_faults_follows_from_the_seed() {
     assert_eq!(first, plan("7"));
     assert_ne!(first, plan("8"));
 }
+
+#[test]
+fn paced_and_held_bytes_move_when_a_fault_is_undone() {
+    let ran = suite().run(["pacing::"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
+    assert_eq!(ran.records.len(), 7);
+}

@@ -16,7 +16,9 @@ use std::time::Duration;
 const DRAWN: Range<u64> = 1..300;
 
 /// Delays the bytes that pass a link. The bytes keep their order. The delays of different bytes
-/// overlap, so the fault does not limit the bandwidth.
+/// overlap, so the fault does not limit the bandwidth until 1 MiB is in flight.
+///
+/// After the undo, delayed bytes are delivered at once, and new bytes are not delayed.
 #[derive(Clone, Debug)]
 pub struct Latency {
     target: LinkTarget,
