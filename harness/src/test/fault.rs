@@ -56,7 +56,8 @@ pub(crate) use log::FaultLog;
 pub use memory::{Memory, MemoryPlan};
 pub use network::{
     Bandwidth, BandwidthPlan, Blackhole, BlackholePlan, ConnectionCut, ConnectionCutPlan,
-    ConnectionRefused, ConnectionRefusedPlan, Corruption, CorruptionPlan, Latency, LatencyPlan,
+    ConnectionHang, ConnectionHangPlan, ConnectionRefused, ConnectionRefusedPlan, ConnectionReset,
+    ConnectionResetPlan, Corruption, CorruptionPlan, Latency, LatencyPlan,
 };
 pub use permissions::{Permissions, PermissionsPlan};
 pub use process::{Kill, KillPlan, Pause, PausePlan};

@@ -4,10 +4,13 @@
 //! address. All bytes pass the link unchanged until one of these faults is injected:
 //! [`Latency`](crate::test::fault::Latency), [`Bandwidth`](crate::test::fault::Bandwidth),
 //! [`Blackhole`](crate::test::fault::Blackhole),
+//! [`ConnectionHang`](crate::test::fault::ConnectionHang),
 //! [`ConnectionRefused`](crate::test::fault::ConnectionRefused),
+//! [`ConnectionReset`](crate::test::fault::ConnectionReset),
 //! [`ConnectionCut`](crate::test::fault::ConnectionCut),
 //! [`Corruption`](crate::test::fault::Corruption). Several faults can be in effect at the same
-//! time. All faults except `ConnectionRefused` affect one direction or both directions.
+//! time. The faults of new connections affect the whole link. All other faults affect one direction
+//! or both directions.
 //!
 //! ```no_run
 //! # use clarity_chaos::fault::{ConnectionCut, Latency};
@@ -37,17 +40,19 @@
 
 mod chunk_queue;
 mod condition;
+mod link_listener;
 mod pacer;
 mod pump;
 
 pub(crate) use condition::Condition;
 pub use condition::{ConnectionEnd, Direction};
 
-use condition::Conditions;
+use condition::{ConditionId, Conditions};
+use link_listener::LinkListener;
 use pump::Connection;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -60,7 +65,6 @@ const CONNECTING: Duration = Duration::from_secs(10);
 #[must_use = "the link is gone when this is dropped"]
 pub struct Link {
     name: String,
-    addr: SocketAddr,
     proxy: Arc<Proxy>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -69,7 +73,8 @@ pub struct Link {
 #[derive(Debug)]
 pub(crate) struct Proxy {
     server: SocketAddr,
-    pub(crate) conditions: Conditions,
+    listener: LinkListener,
+    conditions: Conditions,
     connections: Mutex<Vec<Connection>>,
 }
 
@@ -84,18 +89,17 @@ impl Link {
         let server = server.to_socket_addrs()?.next().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the server has no address")
         })?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let proxy = Arc::new(Proxy {
             server,
+            listener: LinkListener::bind()?,
             conditions: Conditions::default(),
             connections: Mutex::default(),
         });
         Ok(Self {
             name,
-            addr: listener.local_addr()?,
             accepting: Some(thread::Builder::new().name("link".to_owned()).spawn({
                 let proxy = Arc::clone(&proxy);
-                move || proxy.accept(&listener)
+                move || proxy.accept()
             })?),
             proxy,
         })
@@ -110,7 +114,7 @@ impl Link {
     /// The link's address. Clients connect to it instead of the server's address.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.proxy.listener.addr()
     }
 
     pub(crate) fn proxy(&self) -> Arc<Proxy> {
@@ -119,15 +123,38 @@ impl Link {
 }
 
 impl Proxy {
-    fn accept(self: &Arc<Self>, listener: &TcpListener) {
-        for client in listener.incoming() {
-            if self.conditions.is_closed() {
-                return;
+    /// Puts a condition on the link.
+    ///
+    /// # Errors
+    ///
+    /// When the condition changes how new connections find the link, and this change fails. The
+    /// condition is then not on the link.
+    pub(crate) fn put(&self, condition: Condition) -> io::Result<ConditionId> {
+        let id = self.conditions.add(condition);
+        match self.listener.change(self.conditions.entrance()) {
+            Ok(()) => Ok(id),
+            Err(error) => {
+                self.conditions.remove(id);
+                Err(error)
             }
+        }
+    }
+
+    /// Removes a condition from the link.
+    ///
+    /// # Errors
+    ///
+    /// When the link cannot listen again.
+    pub(crate) fn remove(&self, id: ConditionId) -> io::Result<()> {
+        self.conditions.remove(id);
+        self.listener.change(self.conditions.entrance())
+    }
+
+    fn accept(self: &Arc<Self>) {
+        while let Some(client) = self.listener.accept() {
             // A failed connection does not affect the next connection.
-            let Ok(client) = client else { continue };
-            let connected = match self.conditions.refuses() {
-                true => Err(io::ErrorKind::ConnectionRefused.into()),
+            let connected = match self.conditions.resets() {
+                true => Err(io::ErrorKind::ConnectionReset.into()),
                 false => TcpStream::connect_timeout(&self.server, CONNECTING),
             };
             let opened =
@@ -151,8 +178,7 @@ impl Proxy {
 impl Drop for Link {
     fn drop(&mut self) {
         self.proxy.conditions.close();
-        // Wakes the accepting thread, which waits for a connection.
-        let _ = TcpStream::connect(self.addr);
+        self.proxy.listener.shut_down();
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }
@@ -166,7 +192,7 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
             .field("name", &self.name)
-            .field("addr", &self.addr)
+            .field("addr", &self.addr())
             .field("server", &self.proxy.server)
             .finish_non_exhaustive()
     }

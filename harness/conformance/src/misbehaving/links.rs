@@ -1,9 +1,7 @@
 //! Links between a client and a server, with each kind of network fault.
 
 use crate::waiting::PATIENCE;
-use clarity_chaos::fault::{
-    Bandwidth, Blackhole, ConnectionCut, ConnectionRefused, Corruption, Latency,
-};
+use clarity_chaos::fault::{Bandwidth, Blackhole, ConnectionCut, Corruption, Latency};
 use clarity_chaos::network::{Direction, Link};
 use clarity_chaos::{Context, Result, chaos};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -160,23 +158,6 @@ fn stall(cx: Context) -> Result {
     stream.set_read_timeout(Some(PATIENCE))?;
     (&stream).read_exact(&mut answer)?;
     assert_eq!(&answer, b"during");
-    Ok(())
-}
-
-/// New connections are reset during the fault. An existing connection still works.
-#[chaos(non_destructive)]
-fn refusal(cx: Context) -> Result {
-    let server = Echo::start()?;
-    let link = cx.link("echo", server.addr)?;
-    let old = connect(&link)?;
-    ask(&old, "before")?;
-    let refusal = cx.inject(ConnectionRefused::new(&link))?;
-    let refused = connect(&link).and_then(|stream| ask(&stream, "x"));
-    let error = refused.unwrap_err();
-    assert!(!is_timeout(&error), "{error}");
-    assert_eq!(ask(&old, "meanwhile")?, "meanwhile");
-    refusal.undo();
-    assert_eq!(ask(&connect(&link)?, "after")?, "after");
     Ok(())
 }
 

@@ -4,6 +4,8 @@ mod calls;
 mod chances;
 mod clocks;
 #[cfg(target_os = "linux")]
+mod connecting;
+#[cfg(target_os = "linux")]
 mod custom_faults;
 mod endings;
 #[cfg(target_os = "linux")]

@@ -3,20 +3,25 @@
 mod bandwidth;
 mod blackhole;
 mod connection_cut;
+mod connection_hang;
 mod connection_refused;
+mod connection_reset;
 mod corruption;
 mod latency;
 
 pub use bandwidth::{Bandwidth, BandwidthPlan};
 pub use blackhole::{Blackhole, BlackholePlan};
 pub use connection_cut::{ConnectionCut, ConnectionCutPlan};
+pub use connection_hang::{ConnectionHang, ConnectionHangPlan};
 pub use connection_refused::{ConnectionRefused, ConnectionRefusedPlan};
+pub use connection_reset::{ConnectionReset, ConnectionResetPlan};
 pub use corruption::{Corruption, CorruptionPlan};
 pub use latency::{Latency, LatencyPlan};
 
-use super::{Undo, UndoOutcome};
+use super::{FaultError, Undo, UndoOutcome};
 use crate::test::network::{Condition, Link, Proxy};
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 /// The link that a fault disturbs, and the link's name in plans.
@@ -36,13 +41,16 @@ impl LinkTarget {
 
     /// Puts the condition on the link until the fault is undone. Undoing does not restore changed
     /// bytes or ended connections.
-    fn put(&self, condition: Condition) -> Undo {
+    fn put(&self, condition: Condition) -> Result<Undo, FaultError> {
         let proxy = Arc::clone(&self.proxy);
-        let id = proxy.conditions.add(condition);
-        Undo::new(move || {
-            proxy.conditions.remove(id);
+        let id = proxy.put(condition).map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => FaultError::Unavailable(error.to_string()),
+            _ => error.into(),
+        })?;
+        Ok(Undo::new(move || {
+            proxy.remove(id)?;
             Ok(UndoOutcome::Restored)
-        })
+        }))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The faults in effect on a link.
 
+use super::link_listener::Entrance;
 use super::pacer::{self, Pacer};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
@@ -64,7 +65,9 @@ pub(crate) enum Condition {
     Blackhole {
         direction: Direction,
     },
+    ConnectionHang,
     ConnectionRefused,
+    ConnectionReset,
     /// Cuts one connection, after all connections together have delivered `left` more bytes. `left`
     /// is `None` after the cut.
     ConnectionCut {
@@ -156,10 +159,6 @@ impl Conditions {
         self.changed.notify_all();
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.state().closed
-    }
-
     /// Wakes all waiting threads, because a connection has ended.
     pub(super) fn wake(&self) {
         // A thread that has not seen the end yet holds the lock until it waits.
@@ -167,10 +166,28 @@ impl Conditions {
         self.changed.notify_all();
     }
 
-    pub(super) fn refuses(&self) -> bool {
+    /// Whether new connections are reset after they were accepted.
+    pub(super) fn resets(&self) -> bool {
         let state = self.state();
         let mut present = state.present.iter();
-        present.any(|(_, condition)| matches!(condition, Condition::ConnectionRefused))
+        present.any(|(_, condition)| matches!(condition, Condition::ConnectionReset))
+    }
+
+    /// The state in which new connections find the link.
+    pub(super) fn entrance(&self) -> Entrance {
+        let (mut hangs, state) = (false, self.state());
+        for (_, condition) in &state.present {
+            match condition {
+                Condition::ConnectionRefused => return Entrance::Closed,
+                Condition::ConnectionHang => hangs = true,
+                _ => {}
+            }
+        }
+        if hangs {
+            Entrance::Full
+        } else {
+            Entrance::Open
+        }
     }
 
     /// Returns the arrival of bytes that arrive now. Draws their delays.
@@ -255,8 +272,8 @@ impl Conditions {
 }
 
 impl PresentConditions {
-    /// The time at which the bytes of this arrival are due, without a limit of the bandwidth. `None`
-    /// while a blackhole holds the bytes.
+    /// The time at which the bytes of this arrival are due, without a limit of the bandwidth.
+    /// `None` while a blackhole holds the bytes.
     fn due(&self, direction: Direction, arrival: &Arrival) -> Option<Instant> {
         let mut due = arrival.at;
         for (id, condition) in &self.present {

@@ -90,9 +90,9 @@ impl Fault for Bandwidth {
     }
 
     fn apply(&self, plan: &BandwidthPlan, _injection: &Injection) -> Result<Undo, FaultError> {
-        Ok(self.target.put(Condition::Bandwidth {
+        self.target.put(Condition::Bandwidth {
             direction: plan.direction,
             bytes_per_second: plan.bytes_per_second,
-        }))
+        })
     }
 }

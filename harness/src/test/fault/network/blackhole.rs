@@ -51,8 +51,8 @@ impl Fault for Blackhole {
     }
 
     fn apply(&self, plan: &BlackholePlan, _injection: &Injection) -> Result<Undo, FaultError> {
-        Ok(self.target.put(Condition::Blackhole {
+        self.target.put(Condition::Blackhole {
             direction: plan.direction,
-        }))
+        })
     }
 }

@@ -111,11 +111,11 @@ impl Fault for Latency {
     }
 
     fn apply(&self, plan: &LatencyPlan, _injection: &Injection) -> Result<Undo, FaultError> {
-        Ok(self.target.put(Condition::Latency {
+        self.target.put(Condition::Latency {
             direction: plan.direction,
             delay: Duration::from_millis(plan.delay_ms),
             jitter: Duration::from_millis(plan.jitter_ms),
             rng: Box::new(rng(Seed::new(plan.seed))),
-        }))
+        })
     }
 }
