@@ -54,7 +54,7 @@ impl Worker {
         sandboxed: bool,
     ) -> io::Result<Result<Self, String>> {
         let (workspace, processor) = (Workspace::open(post.worker_dir.clone())?, post.processor);
-        let mut command = Role::Supervisor(post).command()?;
+        let mut command = Role::Supervisor(post).command(Err(String::new()))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         #[cfg(unix)]
         {

@@ -21,6 +21,8 @@ pub(crate) fn run_role(message: RoleMessage) -> io::Result<ExitCode> {
     match message.role {
         Role::Supervisor(config) => super::serve(&config),
         Role::Test(case) => {
+            #[cfg(target_os = "linux")]
+            crate::sandbox::name_socket::inherit(message.name_socket)?;
             die_with(message.parent)?;
             let code = test_process::run(&case, test_process::test_of(&case)?, None)?;
             Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))

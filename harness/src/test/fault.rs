@@ -57,7 +57,10 @@ pub use memory::{Memory, MemoryPlan};
 pub use network::{
     Bandwidth, BandwidthPlan, Blackhole, BlackholePlan, ConnectionCut, ConnectionCutPlan,
     ConnectionHang, ConnectionHangPlan, ConnectionRefused, ConnectionRefusedPlan, ConnectionReset,
-    ConnectionResetPlan, Corruption, CorruptionPlan, Latency, LatencyPlan,
+    ConnectionResetPlan, Corruption, CorruptionPlan, DnsFailure, DnsFailurePlan, DnsLatency,
+    DnsLatencyPlan, DnsSpoof, DnsSpoofPlan, Latency, LatencyPlan, PacketDuplication,
+    PacketDuplicationPlan, PacketLoss, PacketLossPlan, PacketReordering, PacketReorderingPlan,
+    Partition, PartitionPlan,
 };
 pub use permissions::{Permissions, PermissionsPlan};
 pub use process::{Kill, KillPlan, Pause, PausePlan};

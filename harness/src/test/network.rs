@@ -38,16 +38,35 @@
 //! A link has its own threads. The delays of a link are in real time, even if the test's clock is
 //! virtual. A paused clock advances without waiting for a link.
 
+mod any_link;
+mod chance;
 mod chunk_queue;
 mod condition;
+mod datagram_queue;
+mod direction;
+mod disturbed;
+mod dns_message;
 mod link_listener;
+mod name_condition;
 mod pacer;
 mod pump;
+mod resolver;
+mod udp_link;
 
-pub(crate) use condition::Condition;
-pub use condition::{ConnectionEnd, Direction};
+pub use any_link::AnyLink;
+pub(crate) use chance::Chance;
+pub use condition::ConnectionEnd;
+pub(crate) use condition::{Condition, ConditionId};
+pub use direction::Direction;
+pub(crate) use disturbed::Disturbed;
+pub(crate) use dns_message::normal as normal_name;
+pub use name_condition::DnsError;
+pub(crate) use name_condition::NameCondition;
+pub(crate) use resolver::NameServer;
+pub use resolver::Resolver;
+pub use udp_link::UdpLink;
 
-use condition::{ConditionId, Conditions};
+use condition::Conditions;
 use link_listener::LinkListener;
 use pump::Connection;
 use std::fmt;
@@ -123,33 +142,6 @@ impl Link {
 }
 
 impl Proxy {
-    /// Puts a condition on the link.
-    ///
-    /// # Errors
-    ///
-    /// When the condition changes how new connections find the link, and this change fails. The
-    /// condition is then not on the link.
-    pub(crate) fn put(&self, condition: Condition) -> io::Result<ConditionId> {
-        let id = self.conditions.add(condition);
-        match self.listener.change(self.conditions.entrance()) {
-            Ok(()) => Ok(id),
-            Err(error) => {
-                self.conditions.remove(id);
-                Err(error)
-            }
-        }
-    }
-
-    /// Removes a condition from the link.
-    ///
-    /// # Errors
-    ///
-    /// When the link cannot listen again.
-    pub(crate) fn remove(&self, id: ConditionId) -> io::Result<()> {
-        self.conditions.remove(id);
-        self.listener.change(self.conditions.entrance())
-    }
-
     fn accept(self: &Arc<Self>) {
         while let Some(client) = self.listener.accept() {
             // A failed connection does not affect the next connection.
@@ -172,6 +164,21 @@ impl Proxy {
         self.connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Disturbed for Proxy {
+    fn put(&self, condition: Condition) -> io::Result<ConditionId> {
+        let id = self.conditions.add(condition);
+        let changed = self.listener.change(self.conditions.entrance());
+        changed
+            .map(|()| id)
+            .inspect_err(|_| self.conditions.remove(id))
+    }
+
+    fn remove(&self, id: ConditionId) -> io::Result<()> {
+        self.conditions.remove(id);
+        self.listener.change(self.conditions.entrance())
     }
 }
 

@@ -7,6 +7,7 @@ mod clocks;
 mod connecting;
 #[cfg(target_os = "linux")]
 mod custom_faults;
+mod datagrams;
 mod endings;
 #[cfg(target_os = "linux")]
 mod escapes;
@@ -22,6 +23,8 @@ mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
 mod links;
+#[cfg(target_os = "linux")]
+mod names;
 #[cfg(unix)]
 mod neighbours;
 mod oracles;

@@ -8,6 +8,7 @@ mod console;
 mod containment;
 #[cfg(target_os = "linux")]
 mod custom_faults;
+mod datagrams;
 #[cfg(target_os = "linux")]
 mod escapes;
 #[cfg(target_os = "linux")]
@@ -28,6 +29,8 @@ mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
 mod links;
+#[cfg(target_os = "linux")]
+mod names;
 mod oracles;
 mod pages;
 mod plans;

@@ -1,5 +1,7 @@
 //! The faults in effect on a link.
 
+use super::chance::Chance;
+use super::direction::Direction;
 use super::link_listener::Entrance;
 use super::pacer::{self, Pacer};
 use rand::RngExt as _;
@@ -7,33 +9,6 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// A direction of bytes on a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// From clients to the server.
-    ToServer,
-    /// From the server to clients.
-    ToClient,
-    /// Both directions.
-    Both,
-}
-
-impl Direction {
-    fn covers(self, other: Self) -> bool {
-        self == Self::Both || self == other
-    }
-
-    /// The direction in words, for the description of a fault.
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::ToServer => "to the server",
-            Self::ToClient => "to the client",
-            Self::Both => "both ways",
-        }
-    }
-}
 
 /// The way in which a cut connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +50,15 @@ pub(crate) enum Condition {
         left: Option<u64>,
         end: ConnectionEnd,
     },
+    /// Loses datagrams with this chance.
+    PacketLoss(Chance),
+    /// Delivers datagrams twice with this chance.
+    PacketDuplication(Chance),
+    /// With this chance, delivers a datagram after `by` later datagrams.
+    PacketReordering {
+        chance: Chance,
+        by: u8,
+    },
     /// Flips `bit` of one byte, after all connections together have delivered `left` more bytes.
     /// `left` is `None` after the flip.
     Corruption {
@@ -87,6 +71,12 @@ pub(crate) enum Condition {
 /// The number of a condition on a link, counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConditionId(usize);
+
+impl ConditionId {
+    pub(super) fn new(number: usize) -> Self {
+        Self(number)
+    }
+}
 
 /// All faults in effect on a link.
 #[derive(Debug, Default)]

@@ -3,7 +3,8 @@
 
 use super::Proxy;
 use super::chunk_queue::{Chunk, ChunkQueue};
-use super::condition::{ConnectionEnd, Delivery, Direction};
+use super::condition::{ConnectionEnd, Delivery};
+use super::direction::Direction;
 use super::pacer::Pacer;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
