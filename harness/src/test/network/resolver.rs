@@ -26,6 +26,25 @@ const WAKING: Duration = Duration::from_millis(1);
 /// faults [`DnsFailure`](crate::test::fault::DnsFailure),
 /// [`DnsLatency`](crate::test::fault::DnsLatency) and [`DnsSpoof`](crate::test::fault::DnsSpoof)
 /// disturb it.
+///
+/// ```no_run
+/// # use clarity_chaos::fault::DnsSpoof;
+/// # use clarity_chaos::{Context, Result, chaos};
+/// # use std::net::Ipv4Addr;
+/// # fn ask(_server: (&str, u16)) -> Result { Ok(()) }
+/// /// A stale entry leads to another server. The client must not trust it.
+/// #[chaos(non_destructive)]
+/// fn wrong_address(cx: Context) -> Result {
+///     let resolver = cx.resolver()?;
+///     resolver.add("db.example", Ipv4Addr::LOCALHOST);
+///     ask(("db.example", 5432))?;
+///     let spoof = DnsSpoof::new(&resolver, "db.example", Ipv4Addr::new(127, 0, 0, 66));
+///     let spoof = cx.inject(spoof)?;
+///     assert!(ask(("db.example", 5432)).is_err());
+///     spoof.undo();
+///     ask(("db.example", 5432))
+/// }
+/// ```
 #[must_use = "the resolver is gone when this is dropped"]
 pub struct Resolver {
     server: Arc<NameServer>,

@@ -28,7 +28,26 @@ const CHECKING: Duration = Duration::from_millis(200);
 /// A link to a server, for datagrams of UDP. Dropping the link ends it.
 ///
 /// The server sees another address for each client of the link. A datagram that the link cannot
-/// deliver is lost.
+/// deliver is lost, as are datagrams of more than 1024 clients, or beyond 16 MiB that wait. The
+/// faults [`PacketLoss`](crate::test::fault::PacketLoss),
+/// [`PacketDuplication`](crate::test::fault::PacketDuplication),
+/// [`PacketReordering`](crate::test::fault::PacketReordering),
+/// [`Latency`](crate::test::fault::Latency), [`Blackhole`](crate::test::fault::Blackhole) and
+/// [`Partition`](crate::test::fault::Partition) disturb it.
+///
+/// ```no_run
+/// # use clarity_chaos::fault::PacketLoss;
+/// # use clarity_chaos::{Context, Result, chaos};
+/// # fn ask(_server: std::net::SocketAddr) -> Result { Ok(()) }
+/// /// A client asks again when a datagram is lost.
+/// #[chaos(non_destructive)]
+/// fn lossy_network(cx: Context) -> Result {
+///     let server = std::net::UdpSocket::bind("127.0.0.1:0")?;
+///     let link = cx.udp_link("server", server.local_addr()?)?;
+///     cx.inject(PacketLoss::new(&link).with_percent(20))?.until_end();
+///     ask(link.addr())
+/// }
+/// ```
 #[must_use = "the link is gone when this is dropped"]
 pub struct UdpLink {
     name: String,
