@@ -9,13 +9,17 @@ use clarity_chaos::network::{Direction, UdpLink};
 use clarity_chaos::{Context, Result, chaos};
 use std::io::{self, Read as _, Write as _};
 use std::net::UdpSocket;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 /// The time for which a test waits for a datagram that must not come.
 const SHORT: Duration = Duration::from_millis(100);
 
-/// A datagram that every test sends last.
+/// The first byte of the last datagram of a round.
 const LAST: u8 = u8::MAX;
+
+/// The number of the next round, which is the second byte of its last datagram.
+static ROUND: AtomicU8 = AtomicU8::new(0);
 
 fn socket() -> io::Result<UdpSocket> {
     let socket = UdpSocket::bind(("127.0.0.1", 0))?;
@@ -46,7 +50,13 @@ impl Pair {
     fn ask(&self, byte: u8) -> io::Result<u8> {
         self.client.send(&[byte])?;
         let mut buffer = [0; 2];
-        let (length, from) = self.server.recv_from(&mut buffer)?;
+        // Datagrams of an earlier round can still arrive.
+        let (length, from) = loop {
+            let received = self.server.recv_from(&mut buffer)?;
+            if buffer[0] != LAST {
+                break received;
+            }
+        };
         self.server.send_to(&buffer[..length], from)?;
         self.client.recv(&mut buffer)?;
         Ok(buffer[0])
@@ -62,14 +72,16 @@ impl Pair {
 
     /// Sends the last datagram until it arrives. Returns the datagrams that arrive before it.
     fn received(&self) -> io::Result<Vec<u8>> {
+        let round = ROUND.fetch_add(1, Ordering::Relaxed);
         let (mut received, mut buffer) = (Vec::new(), [0; 2]);
         self.server.set_read_timeout(Some(SHORT))?;
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             match self.server.recv(&mut buffer) {
-                Ok(_) if buffer[0] == LAST => break,
+                Ok(_) if buffer == [LAST, round] => break,
+                Ok(_) if buffer[0] == LAST => {}
                 Ok(_) => received.push(buffer[0]),
-                Err(error) if is_timeout(&error) => drop(self.client.send(&[LAST])?),
+                Err(error) if is_timeout(&error) => drop(self.client.send(&[LAST, round])?),
                 Err(error) => return Err(error),
             }
         }
@@ -123,6 +135,7 @@ fn loss(cx: Context) -> Result {
     cx.note(format!("{received:?}"));
     half.undo();
     assert_eq!(pair.send(100)?.len(), 100);
+    assert_eq!(pair.ask(7)?, 7);
     let all = cx.inject(PacketLoss::new(&pair.link).with_percent(100))?;
     pair.client.send(&[1])?;
     expect_silence(&pair.server)?;
