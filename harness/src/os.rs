@@ -5,6 +5,8 @@
 //! layer uses the layers above, such as `test` and `runner`.
 
 #[cfg(target_os = "linux")]
+pub(crate) mod accept_queue;
+#[cfg(target_os = "linux")]
 pub(crate) mod affinity;
 pub(crate) mod atomic_file;
 #[cfg(target_os = "linux")]

@@ -22,6 +22,8 @@ mod landlock_rules;
 mod linux;
 #[cfg(target_os = "linux")]
 mod mounts;
+#[cfg(target_os = "linux")]
+pub(crate) mod name_socket;
 #[cfg(not(target_os = "linux"))]
 mod portable;
 #[cfg(target_os = "linux")]

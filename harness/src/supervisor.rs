@@ -172,10 +172,11 @@ fn output(case: &Case) -> io::Result<File> {
     })
 }
 
-/// Starts the test binary again, as the process of this case's test.
-fn execute(case: &Case) -> io::Result<Child> {
+/// Starts the test binary again, as the process of this case's test. The process inherits
+/// `name_socket`.
+fn execute(case: &Case, name_socket: Result<i32, String>) -> io::Result<Child> {
     let output = output(case)?;
-    let mut command = Role::Test(Box::new(case.clone())).command()?;
+    let mut command = Role::Test(Box::new(case.clone())).command(name_socket)?;
     command
         .env("TMPDIR", case.tmp())
         // Windows uses these two names instead of `TMPDIR`.

@@ -59,6 +59,7 @@ pub(crate) enum KeepPolicy {
 /// 1/
 ///   output             stdout and stderr of its cases, interleaved, one case after another
 ///   timeline.jsonl     the events of its cases, one case after another
+///   resolv.conf        the name server of its cases, in the sandbox
 ///   work/              the only directory that its tests may write to
 ///     worker-tmp/      temporary files of the running case: TMPDIR
 ///     NAME/            a case

@@ -62,7 +62,7 @@ impl Worker {
         profile_file: Option<&Path>,
     ) -> io::Result<Result<Self, String>> {
         let (workspace, processor) = (Workspace::open(post.worker_dir.clone())?, post.processor);
-        let mut command = Role::Supervisor(post).command()?;
+        let mut command = Role::Supervisor(post).command(Err(String::new()))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         command.envs(profile_file.map(|file| (coverage_profile::VARIABLE, file)));
         #[cfg(unix)]

@@ -2,7 +2,7 @@
 
 pub(crate) use super::landlock_rules::TestRules;
 use super::landlock_rules::{self, LandlockVersion};
-use super::{capabilities, denied_calls, mounts, readable_paths};
+use super::{capabilities, denied_calls, mounts, name_socket, readable_paths};
 use crate::data::confinement::{Confinement, Namespaces};
 use crate::os::compiler_instrumentation;
 use crate::os::directory_lock::lock_shared;
@@ -77,7 +77,7 @@ pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Conf
                 .into_iter()
                 .chain(profile_directory())
                 .collect();
-            let sandbox = enter_inner(*namespaces, refusals, &writable)?;
+            let sandbox = enter_inner(*namespaces, refusals, slot, &writable)?;
             let private = match namespaces {
                 Namespaces::None => None,
                 _ => mounts::shared_memory(&writable),
@@ -118,6 +118,7 @@ fn enter_outer(namespaces: Namespaces) -> io::Result<()> {
 fn enter_inner(
     namespaces: Namespaces,
     refusals: &[String],
+    slot: &Path,
     writable: &[PathBuf],
 ) -> io::Result<Sandbox> {
     let own_users = matches!(namespaces, Namespaces::All | Namespaces::WithoutProcesses);
@@ -134,8 +135,9 @@ fn enter_inner(
         let needed: Vec<PathBuf> = readable_paths::needed().collect();
         let flags = UnshareFlags::NEWNS | UnshareFlags::NEWNET | UnshareFlags::NEWIPC;
         namespaces::unshare(flags).map_err(no_namespaces(flags))?;
-        mounts::seal(writable, &needed, &sockets, own_processes)?;
+        let resolv_conf = mounts::seal(slot, writable, &needed, &sockets, own_processes)?;
         namespaces::bring_up_loopback().map_err(failed_to("bring up loopback"))?;
+        name_socket::bind(resolv_conf);
     }
     let landlock = landlock_rules::enter_slot(writable, namespaces != Namespaces::None);
     capabilities::drop_all().map_err(failed_to("drop capabilities"))?;

@@ -22,6 +22,8 @@ pub(crate) fn run_role(message: RoleMessage) -> io::Result<ExitCode> {
     match message.role {
         Role::Supervisor(config) => super::serve(&config),
         Role::Test(case) => {
+            #[cfg(target_os = "linux")]
+            crate::sandbox::name_socket::inherit(message.name_socket)?;
             die_with(message.parent)?;
             // As long as this process lives, no other process undoes its faults.
             let _lock = match case.spec.sandboxed {

@@ -11,6 +11,7 @@ use crate::os::directory::{entry_names, remove};
 use crate::os::fork::has_other_threads;
 use crate::os::processes::{descendants, processes};
 use crate::os::timestamp_granularity::TimestampGranularity;
+use crate::sandbox::name_socket;
 use crate::supervisor::protocol::RunnerMessage;
 use crate::supervisor::role::{ROLE_ARGUMENT, SupervisorConfig};
 use clarity_chaos_record::Isolation;
@@ -90,7 +91,8 @@ impl Supervisor {
         let test = match isolation {
             Isolation::Exec => {
                 affinity::unbind();
-                Pid::from_child(&super::execute(case)?)
+                let started = name_socket::inherited_by(|socket| super::execute(case, socket));
+                Pid::from_child(&started??)
             }
             _ => {
                 if self.zygote.is_none() {
@@ -133,6 +135,7 @@ impl Supervisor {
         // signal therefore has no effect.
         kill_process(test, Signal::KILL)?;
         let (exit_status, usage) = zygote::reap(test)?;
+        name_socket::close()?;
         let duration = began.elapsed();
         let runner_died = self.has_lost_runner;
         let (mut leaked_processes, mut retires) = (Vec::new(), false);

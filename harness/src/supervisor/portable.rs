@@ -80,7 +80,7 @@ impl Supervisor {
         let spec = &case.spec;
         let runner_died = || self.runner_died.load(Ordering::Acquire);
         let began = Instant::now();
-        let mut test = super::execute(case)?;
+        let mut test = super::execute(case, Err(String::new()))?;
 
         let interrupted = || self.interrupted.load(Ordering::Acquire);
         let mut stop_reason = None;

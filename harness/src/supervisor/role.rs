@@ -46,14 +46,19 @@ pub(crate) struct RoleMessage {
     pub(crate) role: Role,
     /// The ID of the process that starts the supervisor or test.
     pub(crate) parent: u32,
+    /// The inherited socket of the test's own name server. Without a socket, contains the reason,
+    /// or nothing outside of the sandbox.
+    pub(crate) name_socket: Result<i32, String>,
 }
 
 impl Role {
-    /// Returns the command that starts this binary again, in this role.
-    pub(crate) fn command(self) -> io::Result<Command> {
+    /// Returns the command that starts this binary again, in this role. The process inherits
+    /// `name_socket`.
+    pub(crate) fn command(self, name_socket: Result<i32, String>) -> io::Result<Command> {
         let message = RoleMessage {
             role: self,
             parent: process::id(),
+            name_socket,
         };
         let mut command = Command::new(env::current_exe()?);
         command.args([ROLE_ARGUMENT, &serde_json::to_string(&message)?]);
@@ -120,11 +125,12 @@ mod tests {
             }),
             Role::Test(Box::new(case)),
         ] {
-            let command = role.clone().command().unwrap();
+            let command = role.clone().command(Ok(7)).unwrap();
             let arguments = command.get_args().map(ToOwned::to_owned);
             let message = RoleMessage::parse(arguments).unwrap().unwrap();
             assert_eq!(message.role, role);
             assert_eq!(message.parent, process::id());
+            assert_eq!(message.name_socket, Ok(7));
         }
     }
 

@@ -58,7 +58,11 @@ pub(crate) use log::FaultLog;
 pub use memory::{Memory, MemoryPlan};
 pub use network::{
     Bandwidth, BandwidthPlan, Blackhole, BlackholePlan, ConnectionCut, ConnectionCutPlan,
-    ConnectionRefused, ConnectionRefusedPlan, Corruption, CorruptionPlan, Latency, LatencyPlan,
+    ConnectionHang, ConnectionHangPlan, ConnectionRefused, ConnectionRefusedPlan, ConnectionReset,
+    ConnectionResetPlan, Corruption, CorruptionPlan, DnsFailure, DnsFailurePlan, DnsLatency,
+    DnsLatencyPlan, DnsSpoof, DnsSpoofPlan, Latency, LatencyPlan, PacketDuplication,
+    PacketDuplicationPlan, PacketLoss, PacketLossPlan, PacketReordering, PacketReorderingPlan,
+    Partition, PartitionPlan,
 };
 pub use permissions::{Permissions, PermissionsPlan};
 pub use process::{Kill, KillPlan, Pause, PausePlan};

@@ -5,7 +5,10 @@ mod chances;
 mod clocks;
 mod commands;
 #[cfg(target_os = "linux")]
+mod connecting;
+#[cfg(target_os = "linux")]
 mod custom_faults;
+mod datagrams;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod endings;
@@ -27,9 +30,12 @@ mod limits;
 mod links;
 #[cfg(target_os = "linux")]
 mod lost_files;
+#[cfg(target_os = "linux")]
+mod names;
 #[cfg(unix)]
 mod neighbours;
 mod oracles;
+mod pacing;
 mod panics;
 mod plans;
 mod processes;

@@ -8,6 +8,7 @@ mod console;
 mod containment;
 #[cfg(target_os = "linux")]
 mod custom_faults;
+mod datagrams;
 #[cfg(target_os = "linux")]
 mod descriptors;
 #[cfg(target_os = "linux")]
@@ -38,6 +39,8 @@ mod links;
 mod lost_files;
 #[cfg(target_os = "linux")]
 mod mount_namespace;
+#[cfg(target_os = "linux")]
+mod names;
 mod oracles;
 mod pages;
 mod plans;
