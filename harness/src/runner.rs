@@ -27,6 +27,7 @@ mod report_from_records;
 mod reports;
 mod root_seed;
 mod run;
+mod run_overrides;
 mod sandbox_probe;
 mod selection;
 mod standard_streams;

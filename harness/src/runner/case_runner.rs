@@ -2,7 +2,6 @@
 //! record.
 
 use crate::data::case::{Case, CaseSpec, KeepPolicy};
-use crate::data::fault_selection::FaultSelection;
 use crate::data::process_report::ProcessReport;
 use crate::journal::{self, Recovery, UndoneBy};
 use crate::os::directory_lock::lock_exclusive;
@@ -16,6 +15,7 @@ use crate::runner::history::FailedWrites;
 use crate::runner::in_process::InProcess;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::replay;
+use crate::runner::run_overrides::RunOverrides;
 use crate::runner::worker_pool::{WorkerLease, WorkerPool};
 use crate::runner::workspace::Workspace;
 use crate::supervisor::runner_thread;
@@ -45,40 +45,6 @@ pub(crate) struct CaseRunner {
     pub(crate) fresh: Option<(Arc<WorkerPool>, PathBuf)>,
     /// With `--isolation thread`: the directory of the cases, which run in the runner's process.
     pub(crate) in_process: Option<Mutex<InProcess>>,
-}
-
-/// Settings for one run of a test. They replace settings of the command line.
-#[derive(Clone, Debug)]
-pub(crate) struct RunOverrides {
-    /// The root seed, from which the test's own seed is derived.
-    pub(crate) root_seed: Seed,
-    pub(crate) keep: KeepPolicy,
-    /// Whether the test's output is hidden even with `--nocapture`.
-    pub(crate) is_quiet: bool,
-    /// The timeout, if it differs from the test's usual timeout.
-    pub(crate) timeout: Option<Duration>,
-    /// Whether the test runs in a newly executed process. Has an effect only with
-    /// `--check-determinism`.
-    pub(crate) is_fresh: bool,
-    /// Whether every second thread of the test starts late.
-    pub(crate) late_starts: bool,
-    /// The faults that take effect; `None` for all.
-    pub(crate) restriction: Option<FaultSelection>,
-}
-
-impl RunOverrides {
-    /// Overrides only the root seed.
-    pub(crate) fn new(root_seed: Seed) -> Self {
-        Self {
-            root_seed,
-            keep: KeepPolicy::AsConfigured,
-            is_quiet: false,
-            timeout: None,
-            is_fresh: false,
-            late_starts: false,
-            restriction: None,
-        }
-    }
 }
 
 impl CaseRunner {
