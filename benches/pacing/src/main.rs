@@ -13,7 +13,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// The rates, in bytes per second.
-const RATES: [u64; 7] = [100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 50_000_000];
+const RATES: [u64; 7] = [
+    100, 1000, 10_000, 100_000, 1_000_000, 10_000_000, 50_000_000,
+];
 
 /// The times in which the transfers are due, in seconds.
 const DUE: [f64; 6] = [0.02, 0.1, 0.3, 0.5, 1.5, 5.0];
