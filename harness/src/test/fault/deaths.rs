@@ -1,6 +1,6 @@
 //! Tests that kill a process at each system call of a fault, of its undo, and of a recovery.
 //!
-//! Whatever has happened until then, the next process must restore the file.
+//! After each of these deaths, the next process must restore the file.
 
 use super::{BitFlip, Delete, Displace, Fault, FaultLog, Replace, Truncate};
 use crate::journal::{UndoneBy, recover};

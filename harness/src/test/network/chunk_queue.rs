@@ -7,8 +7,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 /// The number of waiting bytes at which the receiving thread waits.
 const CAPACITY: usize = 1 << 20;
 
-/// The number of bytes that each chunk counts in addition to its own bytes. So many small chunks
-/// do not take much more memory than the capacity.
+/// The number of bytes that each chunk counts in addition to its own bytes.
+// Each chunk takes memory besides its bytes. This keeps that of many small chunks below the limit.
 const OVERHEAD: usize = 64;
 
 /// Bytes that a link has received at one time. A chunk without bytes is the end of the stream.
