@@ -170,6 +170,12 @@ fn execute(case: &Case) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output);
+    for (name, value) in home_variables(case)? {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt as _;
@@ -182,4 +188,23 @@ fn execute(case: &Case) -> io::Result<Child> {
         let text = format!("cannot start `{program}` for the test: {error}");
         io::Error::new(error.kind(), text)
     })
+}
+
+/// Returns the changes to the environment of a test that has a home directory of its own. Returns
+/// none for other tests.
+#[cfg(target_os = "linux")]
+fn home_variables(case: &Case) -> io::Result<Vec<sandbox::home::Variable>> {
+    if !case.spec.own_home {
+        return Ok(Vec::new());
+    }
+    let git_settings = case.worker_dir().git_settings();
+    if !git_settings.exists() {
+        sandbox::home::write_git_settings(&git_settings)?;
+    }
+    Ok(sandbox::home::variables(&case.home(), &git_settings))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn home_variables(_case: &Case) -> io::Result<Vec<(String, Option<String>)>> {
+    Ok(Vec::new())
 }

@@ -9,6 +9,8 @@ const OF_RUNTIMES: [&str; 4] = ["epoll_wait", "epoll_pwait", "epoll_pwait2", "fu
 const SLEEPS: [&str; 2] = ["clock_nanosleep", "nanosleep"];
 /// The number of bytes that the operating system keeps of a thread's name.
 const NAME: usize = 15;
+/// The number of bytes at the end of the output that are searched for causes.
+const OUTPUT: usize = 16 * 1024;
 /// The name of Tokio's runtime threads: workers, and threads for blocking tasks.
 const TOKIO: &str = "tokio-rt-worker";
 
@@ -24,6 +26,9 @@ pub fn hints(record: &Record) -> Vec<String> {
     if let Some(progress) = record.exploring() {
         hints.push(format!("it was exploring, {progress}"));
     }
+    if record.verdict.is_failure() {
+        hints.extend(long_socket_path(record));
+    }
     match &record.verdict {
         Verdict::TimedOut { .. } if is_virtual => hints.extend(hung_in_virtual_time(record)),
         Verdict::TimedOut { .. } => hints.extend(hung_in_real_time(record)),
@@ -33,6 +38,32 @@ pub fn hints(record: &Record) -> Vec<String> {
         _ => {}
     }
     hints
+}
+
+/// The words of libraries and programs that could not use a Unix socket, because its path is too
+/// long. They are lower case.
+const LONG_SOCKET_PATHS: [&str; 7] = [
+    "shorter than sun_len",
+    "af_unix path too long",
+    "socket path too long",
+    "too long for unix domain socket",
+    "too long for a unix domain socket",
+    "too long for unix socket",
+    "too long for a unix socket",
+];
+
+/// Returns a hint if the path of a Unix socket was too long.
+fn long_socket_path(record: &Record) -> Option<String> {
+    let is_too_long = |text: &str| {
+        let text = text.to_lowercase();
+        let mut lines = text.lines();
+        LONG_SOCKET_PATHS.iter().any(|words| text.contains(words))
+            || lines.any(|line| line.contains("socket path") && line.contains("is too long"))
+    };
+    (is_too_long(&record.verdict.to_string()) || is_too_long(record.output.tail(OUTPUT))).then(|| {
+        "the path of a Unix socket has at most 107 bytes, and the harness adds up to 40 bytes to `TMPDIR`: set `TMPDIR` to a shorter directory, or give the socket a shorter name"
+            .to_owned()
+    })
 }
 
 /// Returns a hint if the test's body blocked the only thread of its Tokio runtime.

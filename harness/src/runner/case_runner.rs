@@ -9,7 +9,7 @@ use crate::registration::origin::Origin;
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::captured_output;
 use crate::runner::cli::sandbox_scope::SandboxScope;
-use crate::runner::cli::{KeepDirs, Options};
+use crate::runner::cli::{HomeChoice, KeepDirs, Options};
 use crate::runner::determinism;
 use crate::runner::in_process::InProcess;
 use crate::runner::kept_states::KeptStates;
@@ -142,6 +142,7 @@ impl CaseRunner {
         test: &'static TestCase,
         overrides: &RunOverrides,
     ) -> (Record, io::Result<()>) {
+        let sandboxed = self.isolation != Isolation::Thread && self.sandboxes(test);
         let spec = CaseSpec {
             name: test.name().to_owned(),
             path: test.path().to_owned(),
@@ -156,7 +157,11 @@ impl CaseRunner {
             late_starts: overrides.late_starts,
             kept_states: (overrides.keep == KeepPolicy::AsConfigured)
                 .then(|| self.kept_states.of_case(test.name(), overrides.root_seed)),
-            sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
+            sandboxed,
+            // Outside of the sandbox, a test may need the user's home directory.
+            own_home: cfg!(target_os = "linux")
+                && sandboxed
+                && self.options.home == HomeChoice::Own,
             lasting_threads: self
                 .origin
                 .lasting_threads
@@ -188,7 +193,7 @@ impl CaseRunner {
             Executor::InProcess(_) => runner_thread::run(&case),
         };
         let evidence = executor.workspace().evidence(&case);
-        let touched = !matches!(evidence.stray_files, Ok(None));
+        let touched = evidence.stray_files.touched;
         evidence.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
         // A sandboxed test could write any path into its journals, so the runner does not trust the
         // journals. The runner does not need them either: in the sandbox, the test could not damage

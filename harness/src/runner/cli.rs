@@ -10,4 +10,4 @@ mod values;
 
 pub(crate) use self::command::variables;
 pub(crate) use self::options::{DEFAULT_TIMEOUT, Options};
-pub(crate) use self::values::{KeepDirs, KnownSeeds, NoTests, OracleMode, SeedChoice};
+pub(crate) use self::values::{HomeChoice, KeepDirs, KnownSeeds, NoTests, OracleMode, SeedChoice};

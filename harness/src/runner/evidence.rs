@@ -21,9 +21,15 @@ pub(crate) struct Evidence {
     /// The progress of the exploration that was running when the case ended.
     pub(crate) exploring: Option<String>,
     pub(crate) output: io::Result<CapturedOutput>,
-    /// The files that the case left outside its own directory. `None` if the case changed nothing
-    /// outside that directory.
-    pub(crate) stray_files: io::Result<Option<Vec<String>>>,
+    pub(crate) stray_files: StrayFiles,
+}
+
+/// The files that a case left in its home directory or outside of its own directory.
+#[derive(Debug)]
+pub(crate) struct StrayFiles {
+    pub(crate) names: io::Result<Vec<String>>,
+    /// Whether the case may have changed anything outside of its own directory.
+    pub(crate) touched: bool,
 }
 
 impl Evidence {
@@ -57,8 +63,10 @@ impl Evidence {
         if let Ok(ending) = &ended {
             add_ending(record, ending);
         }
-        let left = self.stray_files.into_iter().flatten().flatten();
-        record.leaks.files.extend(left);
+        record
+            .leaks
+            .files
+            .extend(self.stray_files.names.into_iter().flatten());
         excuse_leaks(record, lasting_threads);
         record.verdict = match (&ended, unreadable.into_iter().flatten().next()) {
             (Err(error), _) => Verdict::Lost {

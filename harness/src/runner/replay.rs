@@ -2,7 +2,7 @@
 
 use crate::registration::origin::Origin;
 use crate::runner::cli::sandbox_scope::SandboxScope;
-use crate::runner::cli::{DEFAULT_TIMEOUT, Options, variables as variables_of_options};
+use crate::runner::cli::{DEFAULT_TIMEOUT, HomeChoice, Options, variables as variables_of_options};
 use clarity_chaos_record::Seed;
 use std::env;
 use std::ffi::OsString;
@@ -25,6 +25,9 @@ pub(crate) fn case_command(
     }
     if options.sandbox != SandboxScope::DEFAULT {
         let _ = write!(text, " --sandbox {}", options.sandbox);
+    }
+    if options.home == HomeChoice::Runner {
+        text.push_str(" --home runner");
     }
     if options.timeout != DEFAULT_TIMEOUT {
         let timeout = humantime::format_duration(options.timeout).to_string();

@@ -30,10 +30,9 @@ use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
 use clarity_chaos_report::Summary;
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -82,15 +81,16 @@ impl TestRun {
         }
         let dir = RunDir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
-        let workers = Arc::new(WorkerPool::new(isolation, dir.path().to_owned()));
-        let fresh = if options.check_determinism {
-            let directory = dir.path().join("fresh");
-            fs::create_dir(&directory)?;
-            let workers = Arc::new(WorkerPool::new(Isolation::Exec, directory));
-            Some((workers, dir.path().to_owned()))
-        } else {
-            None
+        // Both pools number their workers together: all workers have directories in `dir`.
+        let started = Arc::new(AtomicUsize::new(0));
+        let pool = |isolation| {
+            let started = Arc::clone(&started);
+            Arc::new(WorkerPool::new(isolation, dir.path().to_owned(), started))
         };
+        let workers = pool(isolation);
+        let fresh = options
+            .check_determinism
+            .then(|| (pool(Isolation::Exec), dir.path().to_owned()));
         let pools: Vec<_> = [&workers]
             .into_iter()
             .chain(fresh.iter().map(|(workers, _)| workers))

@@ -13,7 +13,7 @@ use crate::supervisor::role::SupervisorConfig;
 use clarity_chaos_record::{Isolation, Sandbox};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ use std::time::Duration;
 pub(crate) struct WorkerPool {
     isolation: Isolation,
     run: PathBuf,
+    /// The number of workers that all pools of the run have started.
+    started: Arc<AtomicUsize>,
     state: Mutex<PoolState>,
     interrupted: AtomicBool,
 }
@@ -34,22 +36,21 @@ struct PoolState {
     /// Whether a supervisor has started with `confinement`. If so, `confinement` must not change
     /// any more, because the header may already show it.
     is_confirmed: bool,
-    started: usize,
     free: Vec<Worker>,
     /// The order pipes of the workers that are running a case.
     busy: Vec<Arc<Mutex<OrderPipe>>>,
 }
 
 impl WorkerPool {
-    /// Creates an empty pool, in the run's directory `run`.
-    pub(crate) fn new(isolation: Isolation, run: PathBuf) -> Self {
+    /// Creates an empty pool, in the run's directory `run`. All pools of the run share `started`.
+    pub(crate) fn new(isolation: Isolation, run: PathBuf, started: Arc<AtomicUsize>) -> Self {
         Self {
             isolation,
             run,
+            started,
             state: Mutex::new(PoolState {
                 confinement: Confinement::tightest(),
                 is_confirmed: false,
-                started: 0,
                 free: Vec::new(),
                 busy: Vec::new(),
             }),
@@ -101,10 +102,9 @@ impl WorkerPool {
 
     fn start(&self, sandboxed: bool) -> io::Result<Worker> {
         let (number, mut confinement) = {
-            let mut state = self.state();
-            state.started += 1;
-            let closed = sandboxed.then(|| state.confinement.clone());
-            (state.started, closed.unwrap_or(Confinement::Open))
+            let closed = sandboxed.then(|| self.state().confinement.clone());
+            let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
+            (number, closed.unwrap_or(Confinement::Open))
         };
         let directory = WorkerDir::create(&self.run, number)?;
         let processor = match self.isolation {

@@ -16,8 +16,8 @@ use crate::os::directory::remove_directory;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process;
 
+// A longer prefix would leave less room for the paths of Unix sockets: see `WorkerDir`.
 const PREFIX: &str = "clarity-chaos-";
 
 /// The name of the lock file. A run removes this file when it ends.
@@ -58,9 +58,7 @@ impl RunDir {
     }
 
     fn create_in(parent: &Path) -> io::Result<Self> {
-        let dir = tempfile::Builder::new()
-            .prefix(&format!("{PREFIX}{}-", process::id()))
-            .tempdir_in(parent)?;
+        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
         let path = dir.path().join(LOCK_FILE);
         let lock_file = File::create_new(&path)?;
         lock(&lock_file)?;

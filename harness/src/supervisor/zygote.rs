@@ -33,8 +33,14 @@ pub(super) struct Zygote {
 impl Zygote {
     /// Prepares this process for forks. Each fork runs one case of the worker.
     pub(super) fn prepare(case: &Case) -> io::Result<Self> {
-        // This variable is set only once: all cases of a worker have the same temporary directory.
-        environment::set("TMPDIR", case.tmp().as_os_str())?;
+        // These variables are set only once: all cases of a worker have the same directories.
+        environment::set("TMPDIR".as_ref(), case.tmp().as_os_str())?;
+        for (name, value) in super::home_variables(case)? {
+            match value {
+                Some(value) => environment::set(&name, &value)?,
+                None => environment::remove(&name)?,
+            }
+        }
         test_process::prefault(&case.spec)?;
         exit_handler::skip_inherited()?;
         let rules = case

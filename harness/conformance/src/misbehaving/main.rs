@@ -16,6 +16,8 @@ mod hangs;
 #[cfg(target_os = "linux")]
 mod hidden_processes;
 #[cfg(target_os = "linux")]
+mod homes;
+#[cfg(target_os = "linux")]
 mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
@@ -30,6 +32,8 @@ mod processes;
 mod programs;
 #[cfg(target_os = "linux")]
 mod resources;
+#[cfg(target_os = "linux")]
+mod socket_paths;
 mod stories;
 mod sweeps;
 mod tags;

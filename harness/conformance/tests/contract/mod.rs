@@ -20,6 +20,8 @@ mod hidden_processes;
 #[cfg(target_os = "linux")]
 mod hints;
 #[cfg(target_os = "linux")]
+mod homes;
+#[cfg(target_os = "linux")]
 mod host_environment;
 #[cfg(unix)]
 mod interruption;
@@ -38,6 +40,8 @@ mod reports;
 mod resources;
 mod seeds;
 mod selection;
+#[cfg(target_os = "linux")]
+mod socket_paths;
 mod sweeps;
 mod verdicts;
 

@@ -6,7 +6,7 @@
 
 use super::isolation::isolation;
 use super::values::{duration, log_filter, positive_duration};
-use super::{KeepDirs, KnownSeeds, NoTests, OracleMode, SeedChoice};
+use super::{HomeChoice, KeepDirs, KnownSeeds, NoTests, OracleMode, SeedChoice};
 use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::tag_expr::TagExpr;
@@ -236,6 +236,16 @@ pub(crate) struct Options {
         help_heading = "Running"
     )]
     pub(crate) sandbox: SandboxScope,
+
+    /// Home directory of the tests in the sandbox
+    #[arg(
+        long = "home",
+        value_enum,
+        env = "CHAOS_HOME",
+        default_value = "own",
+        help_heading = "Running"
+    )]
+    pub(crate) home: HomeChoice,
 
     /// Fail with exit code 3 if a part of the sandbox cannot be enforced here
     #[arg(

@@ -36,6 +36,15 @@ pub(crate) enum KnownSeeds {
     Never,
 }
 
+/// The value of `--home`: the home directory of sandboxed tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HomeChoice {
+    /// An empty directory for each test.
+    Own,
+    /// The runner's home directory, which tests can read in part and cannot change.
+    Runner,
+}
+
 /// The value of `--keep-dirs`: the tests whose directories the runner keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KeepDirs {
