@@ -76,11 +76,7 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
         eprintln!("warning: {warning}");
     }
     if options.libtest.list {
-        let listed = list::list(
-            &mut io::stdout().lock(),
-            &selection.selected,
-            options.is_terse(),
-        );
+        let listed = list::list(&mut io::stdout().lock(), &selection.selected, &options);
         return exit_code(listed.map(|()| ExitCode::SUCCESS));
     }
     if let Some(code) = refuse_empty_selection(&selection, &options) {
@@ -89,6 +85,13 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     if let (Some(shard), None) = (options.shard, options.seeds) {
         selection.deselect(|test| !shard.holds_test(test.name()));
     }
+    let shuffle_seed = options.nightly.shuffles().then(|| {
+        let given = options.nightly.shuffle_seed;
+        let seed = given.unwrap_or_else(|| root_seed::fresh().get());
+        selection.shuffle(seed);
+        selection.put_first(&failed);
+        seed
+    });
     let regressions = match Regressions::load(origin, options.regressions.as_deref()) {
         Ok(regressions) => regressions.with_former_names(selection.all()),
         Err(error) => {
@@ -112,7 +115,7 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     };
     exit_code(
         TestRun::new(origin, options, history, regressions, failed, seed)
-            .and_then(|run| run.execute(selection)),
+            .and_then(|run| run.execute(selection, shuffle_seed)),
     )
 }
 
@@ -138,9 +141,7 @@ fn select_by_history(
     } else if options.last_failed {
         selection.deselect(|test| !failed.contains_key(test.name()));
     }
-    selection
-        .selected
-        .sort_by_key(|test| !failed.contains_key(test.name()));
+    selection.put_first(&failed);
     failed
 }
 

@@ -14,6 +14,7 @@ use crate::runner::determinism;
 use crate::runner::in_process::InProcess;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::replay;
+use crate::runner::verdict;
 use crate::runner::worker_pool::{WorkerLease, WorkerPool};
 use crate::runner::workspace::Workspace;
 use crate::supervisor::runner_thread;
@@ -195,6 +196,10 @@ impl CaseRunner {
         let evidence = executor.workspace().evidence(&case);
         let touched = evidence.stray_files.touched;
         evidence.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
+        // A fresh run only repeats a passed run, and may be slower.
+        if let (Some(limit), false) = (self.options.nightly.critical_time(), overrides.is_fresh) {
+            verdict::fail_slow_test(&mut record, limit);
+        }
         // A sandboxed test could write any path into its journals, so the runner does not trust the
         // journals. The runner does not need them either: in the sandbox, the test could not damage
         // files outside its own directory.
@@ -270,7 +275,7 @@ impl CaseRunner {
 
     /// Creates a record with the fields that are known before the test runs.
     fn blank_record(&self, test: &TestCase, spec: &CaseSpec, root_seed: Seed) -> Record {
-        let (file, line) = test.location();
+        let (file, line, _column) = test.location();
         let mut record = Record::new(spec.name.clone(), root_seed, spec.seed);
         record.module = test.module().to_owned();
         record.tags = test.tags().iter().map(ToString::to_string).collect();

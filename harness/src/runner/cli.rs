@@ -1,7 +1,9 @@
 //! The command line of a chaos-test binary: libtest's flags and the flags of the harness.
 
 mod command;
+mod defaults;
 mod isolation;
+pub(crate) mod nightly_flags;
 mod options;
 mod parsing;
 pub(crate) mod sandbox_scope;

@@ -134,8 +134,13 @@ impl TestRun {
         })
     }
 
-    /// Prints the header, runs the selected tests, and returns the exit code.
-    pub(crate) fn execute(self, selection: Selection) -> io::Result<ExitCode> {
+    /// Prints the header, runs the selected tests, and returns the exit code. `shuffle_seed` is the
+    /// seed of the tests' order, if the order is random.
+    pub(crate) fn execute(
+        self,
+        selection: Selection,
+        shuffle_seed: Option<u64>,
+    ) -> io::Result<ExitCode> {
         let total = selection.selected.len() + selection.deselected.len();
         let sandbox_probe = SandboxProbe::new(&self.case_runner, &selection.selected)?;
         let seed = self.case_runner.seed;
@@ -173,7 +178,7 @@ impl TestRun {
 
         match sweep {
             Some(seeds) => self.sweep(&selection, seeds),
-            None => self.once(&selection),
+            None => self.once(&selection, shuffle_seed),
         }
     }
 

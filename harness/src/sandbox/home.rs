@@ -1,4 +1,4 @@
-//! The home directory of a sandboxed test, and the variables that lead to the user's home directory.
+//! The home directory of a sandboxed test, and the variables that lead to a home directory.
 //!
 //! A sandboxed test has an empty home directory of its own. It cannot write to the user's home
 //! directory, and can read only a part of it. Some programs find their own files by `HOME`:

@@ -20,11 +20,13 @@ fn is_short(directory: &Path) -> Result {
     Ok(())
 }
 
+mod in_a_module_with_a_name_that_is_rather_long {
+    mod and_in_another_module_with_a_name_that_is_even_longer {
+        use super::super::*;
+
 /// Binds a socket in each of its directories. The directory of an exploration is short, too.
 #[chaos(non_destructive)]
-fn of_a_test_with_a_name_that_is_much_longer_than_the_path_of_a_unix_socket_may_be_on_any_system_at_all(
-    cx: Context,
-) -> Result {
+fn of_a_test_with_a_long_name(cx: Context) -> Result {
     let home = env::var("HOME")?;
     for directory in [cx.dir(), &env::temp_dir(), Path::new(&home)] {
         is_short(directory)?;
@@ -40,6 +42,8 @@ fn of_a_test_with_a_name_that_is_much_longer_than_the_path_of_a_unix_socket_may_
         |_, _| Ok(()),
     )?;
     Ok(())
+}
+    }
 }
 
 /// Binds a socket in the test's directory.

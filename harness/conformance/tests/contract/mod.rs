@@ -29,6 +29,7 @@ mod interruption;
 mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
+mod libtest_flags;
 mod links;
 mod oracles;
 mod pages;

@@ -77,6 +77,17 @@ impl FromStr for SeedChoice {
     }
 }
 
+/// Parses a variable of libtest's flags: each value but `0` sets the flag.
+#[expect(clippy::unnecessary_wraps, reason = "clap expects a result")]
+pub(super) fn is_not_zero(text: &str) -> Result<bool, String> {
+    Ok(text != "0")
+}
+
+pub(super) fn shuffle_seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a number from 0 to 18446744073709551615".to_owned())
+}
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("expected a duration such as 500ms, 30s or 2m ({error})"))
