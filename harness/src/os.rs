@@ -23,6 +23,8 @@ pub(crate) mod environment;
 pub(crate) mod exit_handler;
 #[cfg(target_os = "linux")]
 pub(crate) mod fork;
+#[cfg(unix)]
+pub(crate) mod job_control;
 #[cfg(target_os = "linux")]
 pub(crate) mod handover;
 #[cfg(target_os = "linux")]
@@ -44,6 +46,8 @@ pub(crate) mod session;
 pub(crate) mod signals;
 #[cfg(target_os = "linux")]
 pub(crate) mod sockets;
+#[cfg(target_os = "linux")]
+pub(crate) mod stopped_processes;
 #[cfg(target_os = "linux")]
 pub(crate) mod task_status;
 #[cfg(unix)]

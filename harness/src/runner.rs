@@ -27,6 +27,7 @@ mod root_seed;
 mod run;
 mod sandbox_probe;
 mod selection;
+mod suspensions;
 mod sweep;
 mod tag_expr;
 mod threads;

@@ -121,8 +121,8 @@ fn run_cases(supervisor: &mut platform::Supervisor) -> io::Result<bool> {
     while let Some(message) = supervisor.next_message()? {
         let case = match message {
             RunnerMessage::Run(case) => case,
-            // The runner sent the interrupt while the case was ending by itself.
-            RunnerMessage::Interrupt => continue,
+            // The runner sent the message while the case was ending by itself.
+            RunnerMessage::Interrupt | RunnerMessage::Suspend | RunnerMessage::Resume => continue,
             RunnerMessage::Shutdown => return Ok(true),
         };
         let Some(report) = supervisor.supervise(&case)? else {

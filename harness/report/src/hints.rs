@@ -27,6 +27,7 @@ pub fn hints(record: &Record) -> Vec<String> {
         hints.push(format!("it was exploring, {progress}"));
     }
     if record.verdict.is_failure() {
+        hints.extend(suspended(record));
         hints.extend(long_socket_path(record));
     }
     match &record.verdict {
@@ -38,6 +39,22 @@ pub fn hints(record: &Record) -> Vec<String> {
         _ => {}
     }
     hints
+}
+
+/// Returns a hint if the run was stopped while the test ran.
+fn suspended(record: &Record) -> Option<String> {
+    let events = record.timeline.iter();
+    let stops = events.filter_map(|event| match event.kind {
+        EventKind::Suspended { duration_us } => Some(duration_us),
+        _ => None,
+    });
+    let stopped: u64 = stops.sum();
+    (stopped > 0).then(|| {
+        format!(
+            "the run was stopped (Ctrl-Z) for {:.1} s while the test ran: its time limit stood still, and real deadlines inside of it went on",
+            Duration::from_micros(stopped).as_secs_f64()
+        )
+    })
 }
 
 /// The words of libraries and programs that could not use a Unix socket, because its path is too

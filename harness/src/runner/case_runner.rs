@@ -11,9 +11,11 @@ use crate::runner::captured_output;
 use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::{HomeChoice, KeepDirs, Options};
 use crate::runner::determinism;
+use crate::runner::evidence;
 use crate::runner::in_process::InProcess;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::replay;
+use crate::runner::suspensions::Suspensions;
 use crate::runner::verdict;
 use crate::runner::worker_pool::{WorkerLease, WorkerPool};
 use crate::runner::workspace::Workspace;
@@ -22,7 +24,7 @@ use clarity_chaos_record::{Event, EventKind, Isolation, Record, Sandbox, Seed, V
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The time that the runner waits for a supervisor, in addition to the test's timeout and grace
 /// period.
@@ -36,6 +38,8 @@ pub(crate) struct CaseRunner {
     pub(crate) seed: Seed,
     pub(crate) isolation: Isolation,
     pub(crate) kept_states: KeptStates,
+    /// The times during which the run was stopped.
+    pub(crate) suspensions: Suspensions,
     pub(crate) workers: Arc<WorkerPool>,
     /// With `--check-determinism`: the workers for the second run of each test, and the directory
     /// of the whole run. The second run of a test takes place in a newly executed process.
@@ -189,13 +193,15 @@ impl CaseRunner {
                 return (record, Ok(()));
             }
         };
+        let began = Instant::now();
         let ended = match &mut executor {
             Executor::Worker(lease) => self.run_in_worker(lease, &case, overrides.is_quiet),
-            Executor::InProcess(_) => runner_thread::run(&case),
+            Executor::InProcess(_) => runner_thread::run(&case, &|| self.workers.is_interrupted()),
         };
-        let evidence = executor.workspace().evidence(&case);
-        let touched = evidence.stray_files.touched;
-        evidence.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
+        let found = executor.workspace().evidence(&case);
+        let touched = found.stray_files.touched;
+        found.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
+        evidence::add_suspensions(&mut record, self.suspensions.since(began));
         // A fresh run only repeats a passed run, and may be slower.
         if let (Some(limit), false) = (self.options.nightly.critical_time(), overrides.is_fresh) {
             verdict::fail_slow_test(&mut record, limit);

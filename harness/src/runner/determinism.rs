@@ -76,7 +76,8 @@ fn comparable_text(event: &Event, clock: ClockKind, run: &str) -> Option<String>
         | EventKind::TerminationRequested
         | EventKind::Measured { .. }
         | EventKind::Mark { .. }
-        | EventKind::Blocked { .. } => return None,
+        | EventKind::Blocked { .. }
+        | EventKind::Suspended { .. } => return None,
         _ => {}
     }
     let mut text = serde_json::to_string(&kind).ok()?;

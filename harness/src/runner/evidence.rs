@@ -90,6 +90,22 @@ impl Evidence {
     }
 }
 
+/// Adds the times during which the run was stopped to the record's timeline. Each suspension is the
+/// time since the start of the case, and the duration.
+pub(crate) fn add_suspensions(record: &mut Record, suspensions: Vec<(Duration, Duration)>) {
+    for (start, took) in suspensions {
+        let at_us = microseconds(start);
+        let place = record
+            .timeline
+            .partition_point(|event| event.at_us <= at_us);
+        let suspended = EventKind::Suspended {
+            duration_us: microseconds(took),
+        };
+        let event = Event::new(at_us, "the runner", suspended);
+        record.timeline.insert(place, event);
+    }
+}
+
 /// Copies the supervisor's report to the record.
 fn add_ending(record: &mut Record, ending: &ProcessReport) {
     record.duration_us = microseconds(ending.duration);

@@ -25,14 +25,15 @@ use crate::runner::repetition::Repetition;
 use crate::runner::reports;
 use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
-use crate::runner::worker_pool::WorkerPool;
+use crate::runner::suspensions::Suspensions;
+use crate::runner::worker_pool::{SharedByPools, WorkerPool};
 use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
-use clarity_chaos_report::Summary;
+use clarity_chaos_report::{Summary, format_seconds};
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -82,10 +83,10 @@ impl TestRun {
         let dir = RunDir::create()?;
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
         // Both pools number their workers together: all workers have directories in `dir`.
-        let started = Arc::new(AtomicUsize::new(0));
+        let shared = SharedByPools::default();
         let pool = |isolation| {
-            let started = Arc::clone(&started);
-            Arc::new(WorkerPool::new(isolation, dir.path().to_owned(), started))
+            let shared = shared.clone();
+            Arc::new(WorkerPool::new(isolation, dir.path().to_owned(), shared))
         };
         let workers = pool(isolation);
         let fresh = options
@@ -106,6 +107,11 @@ impl TestRun {
                 "\ninterrupted: ending the running tests (interrupt again to end at once)",
             );
         })?;
+        listen_for_suspensions(
+            &shared.suspensions,
+            &[Some(&workers), fresh.as_ref().map(|(fresh, _)| fresh)],
+            &printer,
+        )?;
         Ok(Self {
             case_runner: CaseRunner {
                 origin: *origin,
@@ -113,6 +119,7 @@ impl TestRun {
                 seed,
                 isolation,
                 kept_states: KeptStates::new(&history.states())?,
+                suspensions: shared.suspensions,
                 workers,
                 fresh,
                 in_process: match isolation {
@@ -290,6 +297,35 @@ impl TestRun {
             ExitCode::SUCCESS
         })
     }
+}
+
+/// Stops the tests when Ctrl-Z stops the run, and continues them with the run.
+fn listen_for_suspensions(
+    suspensions: &Suspensions,
+    pools: &[Option<&Arc<WorkerPool>>],
+    printer: &Arc<Printer>,
+) -> io::Result<()> {
+    let pools: Vec<Weak<WorkerPool>> = pools
+        .iter()
+        .flatten()
+        .map(|pool| Arc::downgrade(pool))
+        .collect();
+    let (pools_to_resume, printer) = (pools.clone(), Arc::clone(printer));
+    let suspend = move || {
+        pools
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|pool| pool.suspend())
+    };
+    let resume = move |took: Duration| {
+        let pools = pools_to_resume.iter().filter_map(Weak::upgrade);
+        pools.for_each(|pool| pool.resume());
+        printer.print_to_stderr(&format!(
+            "\ncontinued after {}: the time limits stood still; real deadlines inside of the tests went on",
+            format_seconds(took)
+        ));
+    };
+    suspensions.listen(suspend, resume)
 }
 
 /// The results that the summary of a run needs.

@@ -4,8 +4,8 @@
 //! [`SupervisorMessage`] as a line of its standard output.
 
 use crate::data::case::Case;
-use crate::data::duration::deadline;
 use crate::data::process_report::ProcessReport;
+use crate::runner::suspensions::Suspensions;
 use crate::runner::workspace::Workspace;
 use crate::supervisor;
 use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessage};
@@ -34,13 +34,17 @@ pub(super) struct Worker {
 /// The pipe that carries orders to a supervisor. When the pipe closes, the supervisor knows that
 /// the runner has ended.
 #[derive(Debug)]
-pub(super) struct OrderPipe(Option<ChildStdin>);
+pub(super) struct OrderPipe {
+    pipe: Option<ChildStdin>,
+    /// Whether the supervisor has stopped the test of its case.
+    pub(super) is_suspended: bool,
+}
 
 impl OrderPipe {
     pub(super) fn send(&mut self, order: &RunnerMessage) -> io::Result<()> {
         let mut line = serde_json::to_vec(order)?;
         line.push(b'\n');
-        match &mut self.0 {
+        match &mut self.pipe {
             Some(pipe) => pipe.write_all(&line),
             None => Ok(()),
         }
@@ -71,22 +75,26 @@ impl Worker {
             processor,
             workspace,
             sandbox: supervisor::unconfined(),
-            orders: Arc::new(Mutex::new(OrderPipe(process.stdin.take()))),
+            orders: Arc::new(Mutex::new(OrderPipe {
+                pipe: process.stdin.take(),
+                is_suspended: false,
+            })),
             answers: BufReader::new(answers),
             process,
         };
-        match worker.answer(START_LIMIT)? {
+        match worker.answer(START_LIMIT, &Suspensions::default())? {
             SupervisorMessage::Ready(sandbox) => worker.sandbox = sandbox,
             SupervisorMessage::Refused(reason) => return Ok(Err(reason)),
-            other @ SupervisorMessage::CaseEnded(_) => return Err(unexpected(&other)),
+            other => return Err(unexpected(&other)),
         }
         Ok(Ok(worker))
     }
 
-    /// Runs a case and waits for its end. Interrupts the case if `is_interrupted` returns `true`.
+    /// Runs a case and waits for its end. The limit stands still during `suspensions`. Sends the
+    /// order that `pending` returns after the order to run the case.
     ///
-    /// An interruption that arrives before the order to run the case does not end the case. So this
-    /// method calls `is_interrupted` only after it has sent the order.
+    /// An order that arrives before the order to run the case has no effect. So this method calls
+    /// `pending` only after it has sent that order, and while it holds the lock of the pipe.
     ///
     /// # Errors
     ///
@@ -96,26 +104,37 @@ impl Worker {
         &mut self,
         case: &Case,
         limit: Duration,
-        is_interrupted: impl FnOnce() -> bool,
+        suspensions: &Suspensions,
+        pending: impl FnOnce() -> Option<RunnerMessage>,
     ) -> io::Result<ProcessReport> {
-        self.send(&RunnerMessage::Run(Box::new(case.clone())))?;
-        if is_interrupted() {
-            self.send(&RunnerMessage::Interrupt)?;
+        {
+            let mut orders = locked(&self.orders);
+            orders.is_suspended = false;
+            orders.send(&RunnerMessage::Run(Box::new(case.clone())))?;
+            if let Some(order) = pending() {
+                orders.send(&order)?;
+            }
         }
-        match self.answer(limit)? {
-            SupervisorMessage::CaseEnded(ending) => Ok(ending),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    fn send(&self, order: &RunnerMessage) -> io::Result<()> {
-        locked(&self.orders).send(order)
-    }
-
-    /// Reads the supervisor's next message. Kills the supervisor if no data arrives within `limit`.
-    fn answer(&mut self, limit: Duration) -> io::Result<SupervisorMessage> {
         loop {
-            if self.answers.buffer().is_empty() && !is_readable(self.answers.get_ref(), limit)? {
+            match self.answer(limit, suspensions)? {
+                SupervisorMessage::CaseEnded(ending) => return Ok(ending),
+                SupervisorMessage::Suspended => locked(&self.orders).is_suspended = true,
+                other => return Err(unexpected(&other)),
+            }
+        }
+    }
+
+    /// Reads the supervisor's next message. Kills the supervisor if no data arrives within `limit`,
+    /// without the time of `suspensions`.
+    fn answer(
+        &mut self,
+        limit: Duration,
+        suspensions: &Suspensions,
+    ) -> io::Result<SupervisorMessage> {
+        loop {
+            if self.answers.buffer().is_empty()
+                && !is_readable(self.answers.get_ref(), limit, suspensions)?
+            {
                 self.process.kill()?;
                 return Err(io::Error::other(format!(
                     "the supervisor was killed: it did not answer within {limit:?}"
@@ -140,7 +159,7 @@ impl Drop for Worker {
         let mut orders = locked(&self.orders);
         // Sending fails only if the supervisor is dead.
         let _ = orders.send(&RunnerMessage::Shutdown);
-        orders.0 = None;
+        orders.pipe = None;
         drop(orders);
         let _ = self.process.wait();
     }
@@ -150,15 +169,19 @@ fn unexpected(answer: &SupervisorMessage) -> io::Error {
     io::Error::other(format!("unexpected answer of the supervisor: {answer:?}"))
 }
 
-/// Waits until the pipe has data or is closed. Returns `false` after `limit`.
+/// Waits until the pipe has data or is closed. Returns `false` after `limit`, without the time of
+/// `suspensions`.
 #[cfg(unix)]
-fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
+fn is_readable(pipe: &ChildStdout, limit: Duration, suspensions: &Suspensions) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let deadline = deadline(limit);
+    /// The longest single wait. A timeout of centuries does not fit `Timespec`.
+    const LONGEST: Duration = Duration::from_secs(3600);
+    let began = Instant::now();
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let wait = Timespec::try_from(left).map_err(io::Error::other)?;
+        let left = limit.saturating_sub(suspensions.active_time(began));
+        let wait = Timespec::try_from(left.min(LONGEST)).map_err(io::Error::other)?;
         match poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&wait)) {
+            Ok(0) if suspensions.active_time(began) < limit => {}
             Ok(ready) => return Ok(ready > 0),
             Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
@@ -169,7 +192,11 @@ fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
 /// Returns `true` without a wait. On systems other than Unix, there is no simple way to wait for a
 /// pipe with a timeout. A hung supervisor therefore also hangs the run.
 #[cfg(not(unix))]
-fn is_readable(_pipe: &ChildStdout, _limit: Duration) -> io::Result<bool> {
+fn is_readable(
+    _pipe: &ChildStdout,
+    _limit: Duration,
+    _suspensions: &Suspensions,
+) -> io::Result<bool> {
     Ok(true)
 }
 

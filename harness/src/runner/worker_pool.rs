@@ -6,6 +6,7 @@
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
 use crate::data::process_report::ProcessReport;
+use crate::runner::suspensions::Suspensions;
 use crate::runner::worker::{OrderPipe, Worker, locked};
 use crate::runner::workspace::Workspace;
 use crate::supervisor::protocol::RunnerMessage;
@@ -15,18 +16,30 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The workers of a run.
 #[derive(Debug)]
 pub(crate) struct WorkerPool {
     isolation: Isolation,
     run: PathBuf,
-    /// The number of workers that all pools of the run have started.
-    started: Arc<AtomicUsize>,
+    shared: SharedByPools,
     state: Mutex<PoolState>,
     interrupted: AtomicBool,
+    suspended: AtomicBool,
 }
+
+/// The state that all pools of a run share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedByPools {
+    /// The number of workers that the pools have started.
+    started: Arc<AtomicUsize>,
+    pub(crate) suspensions: Suspensions,
+}
+
+/// The longest wait until the supervisors have stopped their tests.
+const SUSPEND_LIMIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct PoolState {
@@ -42,12 +55,12 @@ struct PoolState {
 }
 
 impl WorkerPool {
-    /// Creates an empty pool, in the run's directory `run`. All pools of the run share `started`.
-    pub(crate) fn new(isolation: Isolation, run: PathBuf, started: Arc<AtomicUsize>) -> Self {
+    /// Creates an empty pool, in the run's directory `run`.
+    pub(crate) fn new(isolation: Isolation, run: PathBuf, shared: SharedByPools) -> Self {
         Self {
             isolation,
             run,
-            started,
+            shared,
             state: Mutex::new(PoolState {
                 confinement: Confinement::tightest(),
                 is_confirmed: false,
@@ -55,6 +68,7 @@ impl WorkerPool {
                 busy: Vec::new(),
             }),
             interrupted: AtomicBool::new(false),
+            suspended: AtomicBool::new(false),
         }
     }
 
@@ -88,11 +102,7 @@ impl WorkerPool {
     /// after its start.
     pub(crate) fn interrupt(&self) {
         self.interrupted.store(true, Ordering::SeqCst);
-        let busy = self.state().busy.clone();
-        for orders in busy {
-            // Sending fails only if the supervisor is dead.
-            let _ = locked(&orders).send(&RunnerMessage::Interrupt);
-        }
+        self.send_to_busy(&RunnerMessage::Interrupt);
     }
 
     /// Whether [`interrupt`](Self::interrupt) has been called on this pool.
@@ -100,10 +110,49 @@ impl WorkerPool {
         self.interrupted.load(Ordering::SeqCst)
     }
 
+    /// Stops the running cases. Returns when they have stopped, or after [`SUSPEND_LIMIT`].
+    pub(crate) fn suspend(&self) {
+        self.suspended.store(true, Ordering::SeqCst);
+        self.send_to_busy(&RunnerMessage::Suspend);
+        let deadline = Instant::now() + SUSPEND_LIMIT;
+        let is_running = |orders: &Arc<Mutex<OrderPipe>>| !locked(orders).is_suspended;
+        while self.busy().iter().any(is_running) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Continues the cases that [`suspend`](Self::suspend) has stopped.
+    pub(crate) fn resume(&self) {
+        self.suspended.store(false, Ordering::SeqCst);
+        self.send_to_busy(&RunnerMessage::Resume);
+    }
+
+    fn send_to_busy(&self, order: &RunnerMessage) {
+        for orders in self.busy() {
+            let mut orders = locked(&orders);
+            orders.is_suspended = false;
+            // Sending fails only if the supervisor is dead.
+            let _ = orders.send(order);
+        }
+    }
+
+    fn busy(&self) -> Vec<Arc<Mutex<OrderPipe>>> {
+        self.state().busy.clone()
+    }
+
+    /// Returns the order for a case that starts during an interruption or a suspension.
+    fn pending_order(&self) -> Option<RunnerMessage> {
+        if self.is_interrupted() {
+            return Some(RunnerMessage::Interrupt);
+        }
+        let suspended = self.suspended.load(Ordering::SeqCst);
+        suspended.then_some(RunnerMessage::Suspend)
+    }
+
     fn start(&self, sandboxed: bool) -> io::Result<Worker> {
         let (number, mut confinement) = {
             let closed = sandboxed.then(|| self.state().confinement.clone());
-            let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
+            let number = self.shared.started.fetch_add(1, Ordering::Relaxed) + 1;
             (number, closed.unwrap_or(Confinement::Open))
         };
         let directory = WorkerDir::create(&self.run, number)?;
@@ -180,7 +229,9 @@ impl WorkerLease<'_> {
         bind(self.worker.processor);
         let orders = Arc::clone(&self.worker.orders);
         self.pool.state().busy.push(Arc::clone(&orders));
-        let ended = self.worker.run(case, limit, || self.pool.is_interrupted());
+        let suspensions = &self.pool.shared.suspensions;
+        let pending = || self.pool.pending_order();
+        let ended = self.worker.run(case, limit, suspensions, pending);
         let mut state = self.pool.state();
         state.busy.retain(|other| !Arc::ptr_eq(other, &orders));
         drop(state);

@@ -10,8 +10,9 @@ use crate::os::change_detector::ChangeDetector;
 use crate::os::directory::{entry_names, remove};
 use crate::os::fork::has_other_threads;
 use crate::os::processes::{descendants, processes};
+use crate::os::stopped_processes::StoppedProcesses;
 use crate::os::timestamp_granularity::TimestampGranularity;
-use crate::supervisor::protocol::RunnerMessage;
+use crate::supervisor::protocol::{RunnerMessage, SupervisorMessage};
 use crate::supervisor::role::SupervisorConfig;
 use clarity_chaos_record::Isolation;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -97,13 +98,16 @@ impl Supervisor {
         };
         let pidfd = pidfd_open(test, PidfdFlags::empty())?;
 
-        let mut wake_reason = self.wait_for(&pidfd, deadline(case.spec.timeout))?;
+        let mut suspended = Duration::ZERO;
+        let limit = deadline(case.spec.timeout);
+        let mut wake_reason = self.wait_for(&pidfd, limit, &mut suspended)?;
         let stop_reason = match wake_reason {
             WakeReason::Deadline => Some(StopReason::TimedOut),
             WakeReason::Interrupted => Some(StopReason::Interrupted),
             WakeReason::TestEnded | WakeReason::RunnerDied => None,
         };
         let mut hung_threads = Vec::new();
+        let grace_began = suspended;
         let grace = deadline(if stop_reason.is_some() {
             case.spec.grace
         } else {
@@ -117,7 +121,9 @@ impl Supervisor {
             }
             wake_reason = WakeReason::Interrupted;
             while wake_reason == WakeReason::Interrupted {
-                wake_reason = self.wait_for(&pidfd, grace)?;
+                let mut since = suspended - grace_began;
+                wake_reason = self.wait_for(&pidfd, grace, &mut since)?;
+                suspended = grace_began + since;
             }
         }
         // The kernel does not reuse the ID of an unreaped child. If the test has already ended, the
@@ -127,7 +133,7 @@ impl Supervisor {
         if let Some(zygote) = &self.zygote {
             zygote.restore()?;
         }
-        let duration = began.elapsed();
+        let duration = began.elapsed().saturating_sub(suspended);
         let runner_died = wake_reason == WakeReason::RunnerDied;
         let (mut leaked_processes, mut retires) = (Vec::new(), false);
         // Orphans of the test become children of this process. If no child is left, the test has
@@ -157,9 +163,17 @@ impl Supervisor {
 
     /// Waits for the first of these events: the test ends, the deadline passes, an interrupt
     /// arrives, or the runner dies.
-    fn wait_for(&mut self, pidfd: &OwnedFd, deadline: Instant) -> io::Result<WakeReason> {
+    ///
+    /// Stops and continues the test if the runner asks for it. `suspended` is the time since the
+    /// deadline was set during which the test was stopped. The deadline moves by this time.
+    fn wait_for(
+        &mut self,
+        pidfd: &OwnedFd,
+        deadline: Instant,
+        suspended: &mut Duration,
+    ) -> io::Result<WakeReason> {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = (deadline + *suspended).saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(WakeReason::Deadline);
             }
@@ -182,12 +196,34 @@ impl Supervisor {
                 return Ok(WakeReason::TestEnded);
             }
             if self.messages.has_next() || !watched[1].revents().is_empty() {
-                return Ok(match self.messages.next()? {
+                let mut message = self.messages.next()?;
+                if matches!(message, Some(RunnerMessage::Suspend)) {
+                    let began = Instant::now();
+                    message = self.suspend()?;
+                    *suspended += began.elapsed();
+                }
+                return Ok(match message {
+                    Some(RunnerMessage::Suspend | RunnerMessage::Resume) => continue,
                     Some(RunnerMessage::Interrupt) => WakeReason::Interrupted,
                     Some(RunnerMessage::Run(_) | RunnerMessage::Shutdown) | None => {
                         WakeReason::RunnerDied
                     }
                 });
+            }
+        }
+    }
+
+    /// Stops the test until the runner's next message, which this method returns. Returns `None`
+    /// when the runner has died.
+    fn suspend(&mut self) -> io::Result<Option<RunnerMessage>> {
+        // The processes continue when this value is dropped, also after an interrupt: a stopped
+        // process could not undo its faults.
+        let _stopped = StoppedProcesses::stop_descendants();
+        super::send(&SupervisorMessage::Suspended)?;
+        loop {
+            match self.messages.next()? {
+                Some(RunnerMessage::Suspend) => {}
+                message => return Ok(message),
             }
         }
     }

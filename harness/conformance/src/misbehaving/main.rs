@@ -20,6 +20,8 @@ mod homes;
 #[cfg(target_os = "linux")]
 mod leaks;
 #[cfg(target_os = "linux")]
+mod jobs;
+#[cfg(target_os = "linux")]
 mod limits;
 mod links;
 #[cfg(unix)]

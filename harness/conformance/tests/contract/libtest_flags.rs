@@ -1,5 +1,5 @@
-//! The command line takes what libtest takes: each flag of a stable compiler, and each flag that only
-//! a nightly compiler takes, with and without `-Z unstable-options`.
+//! The command line takes libtest's flags: those of a stable compiler, and those of a nightly
+//! compiler with and without `-Z unstable-options`.
 
 use crate::suite;
 use clarity_chaos::Verdict;

@@ -26,6 +26,8 @@ mod host_environment;
 #[cfg(unix)]
 mod interruption;
 #[cfg(target_os = "linux")]
+mod jobs;
+#[cfg(target_os = "linux")]
 mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;

@@ -38,8 +38,8 @@ pub(crate) struct NightlyFlags {
     #[arg(long = "report-time", help_heading = "Reports")]
     report_time: bool,
 
-    /// Print the duration of each test; fail a test that takes longer than CRITICAL milliseconds, which
-    /// RUST_TEST_TIME_INTEGRATION=WARN,CRITICAL sets [default: 500,1000]
+    /// Print the duration of each test; fail a test that takes longer than CRITICAL milliseconds,
+    /// which RUST_TEST_TIME_INTEGRATION=WARN,CRITICAL sets [default: 500,1000]
     #[arg(long = "ensure-time", help_heading = "Reports")]
     ensure_time: bool,
 
