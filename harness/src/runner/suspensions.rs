@@ -31,7 +31,8 @@ impl Suspension {
 
 impl Suspensions {
     /// Starts to listen for `SIGTSTP`, on a thread of its own. At each signal, calls `suspend` and
-    /// stops this process. When the process continues, calls `resume` with the time that has passed.
+    /// stops this process. When the process continues, calls `resume` with the time that has
+    /// passed.
     ///
     /// Does nothing if this process ignores the signal.
     ///
