@@ -23,10 +23,10 @@ pub(crate) mod environment;
 pub(crate) mod exit_handler;
 #[cfg(target_os = "linux")]
 pub(crate) mod fork;
-#[cfg(unix)]
-pub(crate) mod job_control;
 #[cfg(target_os = "linux")]
 pub(crate) mod handover;
+#[cfg(unix)]
+pub(crate) mod job_control;
 #[cfg(target_os = "linux")]
 pub(crate) mod mapped_pages;
 #[cfg(target_os = "linux")]

@@ -109,7 +109,8 @@ impl Suite {
         command.args(words);
         for (name, _) in std::env::vars_os() {
             let name_bytes = name.as_encoded_bytes();
-            let is_option = name_bytes.starts_with(b"CHAOS_") || name_bytes.starts_with(b"RUST_TEST_");
+            let is_option =
+                name_bytes.starts_with(b"CHAOS_") || name_bytes.starts_with(b"RUST_TEST_");
             if is_option || name == "RUST_BACKTRACE" {
                 command.env_remove(name);
             }

@@ -18,9 +18,9 @@ mod hidden_processes;
 #[cfg(target_os = "linux")]
 mod homes;
 #[cfg(target_os = "linux")]
-mod leaks;
-#[cfg(target_os = "linux")]
 mod jobs;
+#[cfg(target_os = "linux")]
+mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
 mod links;

@@ -168,7 +168,10 @@ fn report_says_that_deadlines_inside_of_a_test_went_on() {
     let record = &suite.records()["jobs::has_a_deadline"];
     assert!(matches!(record.verdict, Verdict::Failed { .. }));
     let printed = shell.printed();
-    assert!(printed.contains("real deadlines inside of it went on"), "{printed}");
+    assert!(
+        printed.contains("real deadlines inside of it went on"),
+        "{printed}"
+    );
     shell.ends();
 }
 
@@ -187,7 +190,12 @@ fn stopped_run_that_is_ended_undoes_its_faults() {
         shell.types(CTRL_Z);
         shell.prints("Stopped");
         shell.types(&format!("kill -{signal} %1; kill -CONT %1\n"));
-        until(|| suite.processes().iter().all(|(_, command)| command.contains("sh -i")));
+        until(|| {
+            suite
+                .processes()
+                .iter()
+                .all(|(_, command)| command.contains("sh -i"))
+        });
         if undone {
             let text = fs::read_to_string(&outside).unwrap();
             assert_eq!(text, "outside of the test's directory");

@@ -48,7 +48,10 @@ fn threads_come_from_the_variable_unless_an_option_is_given() {
 #[test]
 fn threads_of_the_variable_limit_the_tests_at_a_time() {
     // With one thread, the tests start in their order.
-    let (_, printed) = run_with(&[("RUST_TEST_THREADS", "1")], &["tags::", "--format", "json"]);
+    let (_, printed) = run_with(
+        &[("RUST_TEST_THREADS", "1")],
+        &["tags::", "--format", "json"],
+    );
     let events: Vec<&str> = printed
         .lines()
         .filter(|line| line.contains(r#""type":"test""#))
@@ -69,7 +72,11 @@ fn output_is_not_captured_by_flag_or_variable() {
         assert_eq!(code, Some(0), "{printed}");
         printed.contains("printed as an error")
     };
-    for flags in [&["--no-capture"][..], &["--nocapture"], &["--nocapture", "--no-capture"]] {
+    for flags in [
+        &["--no-capture"][..],
+        &["--nocapture"],
+        &["--nocapture", "--no-capture"],
+    ] {
         assert!(shows(&[], flags), "{flags:?}");
     }
     // libtest takes each value but `0`, and also an empty one.
@@ -113,7 +120,9 @@ fn times_are_reported_and_ensured() {
         let arguments = [unstable, &["--exact", "endings::passes", "--report-time"]].concat();
         let (code, printed) = run_with(&[], &arguments);
         assert_eq!(code, Some(0), "{printed}");
-        let line = printed.lines().find(|line| line.contains("passes ... ok <"));
+        let line = printed
+            .lines()
+            .find(|line| line.contains("passes ... ok <"));
         assert!(line.is_some_and(|line| line.ends_with("s>")), "{printed}");
     }
     let limit = |value| [("RUST_TEST_TIME_INTEGRATION", value)];
@@ -122,7 +131,10 @@ fn times_are_reported_and_ensured() {
     assert_eq!(code, Some(101), "{printed}");
     assert!(printed.contains("time limit exceeded"), "{printed}");
     let again = "RUST_TEST_TIME_INTEGRATION=0,0 cargo run ";
-    assert!(printed.contains(again) && printed.contains(" --ensure-time"), "{printed}");
+    assert!(
+        printed.contains(again) && printed.contains(" --ensure-time"),
+        "{printed}"
+    );
     assert_eq!(run_with(&limit("0,600000"), &test).0, Some(0));
     let (code, printed) = run_with(&limit("2,1"), &test);
     assert_eq!(code, Some(2), "{printed}");
@@ -206,5 +218,9 @@ fn no_test_starts_after_the_first_failure() {
 #[test]
 fn format_overrides_quiet() {
     let ran = suite().run(["--exact", "endings::passes", "-q", "--format", "pretty"]);
-    assert!(ran.stdout.contains("test endings::passes ... ok"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("test endings::passes ... ok"),
+        "{}",
+        ran.stdout
+    );
 }

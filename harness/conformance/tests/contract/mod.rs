@@ -29,9 +29,9 @@ mod interruption;
 mod jobs;
 #[cfg(target_os = "linux")]
 mod leaks;
+mod libtest_flags;
 #[cfg(target_os = "linux")]
 mod limits;
-mod libtest_flags;
 mod links;
 mod oracles;
 mod pages;
