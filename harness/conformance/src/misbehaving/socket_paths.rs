@@ -24,7 +24,8 @@ mod in_a_module_with_a_name_that_is_rather_long {
     mod and_in_another_module_with_a_name_that_is_even_longer {
         use super::super::*;
 
-        /// Binds a socket in each of its directories. The directory of an exploration is short, too.
+        /// Binds a socket in each of its directories. The directory of an exploration is short,
+        /// too.
         #[chaos(non_destructive)]
         fn of_a_test_with_a_long_name(cx: Context) -> Result {
             let home = env::var("HOME")?;
