@@ -36,7 +36,6 @@ ERRORS = [
     ("h: the zeros of a truncation overtake it", "content.rs", "                        *zeros = zeroed;\n", "                        *zeros = 0..0;\n"),
     ("h: a growth overtakes the zeros of a truncation", "file_events.rs", "*found = set > *length || written > length.next_multiple_of(PAGE);", "*found = false;"),
     ("h: the zeros of a truncation are bytes of their page", "changes.rs", "self.dirty.insert(length / PAGE);", "();"),
-    ("h: the pages behind a truncation are clean", "changes.rs", "pages.split_off(&end);", "();"),
     ("e: names of a synced file overtake others", "log_tree.rs", "self.logged.insert(node);", "();"),
     ("e: a replaced name can be missing", "metadata.rs", "included.add(*id, Extent::Removal);", "();"),
     ("i: unlink promises nothing", "durable.rs", "                self.change(slot.directory, index, false, false);\n", "                if node.is_none() {\n                    self.durable.parts.insert(id);\n                }\n                self.change(slot.directory, index, false, false);\n"),

@@ -14,7 +14,7 @@ LAYERS = {
         "clarity-chaos-report",
         "clarity-chaos-record",
     ],
-    "supervisor": ["test", "registration", "sandbox", "os", "data", "clarity-chaos-record"],
+    "supervisor": ["test", "journal", "registration", "sandbox", "os", "data", "clarity-chaos-record"],
     "test": [
         "journal",
         "registration",

@@ -2,6 +2,7 @@
 //! records, is in `clarity-chaos-record`.
 
 pub(crate) mod case;
+pub(crate) mod closed_timeline;
 pub(crate) mod confinement;
 pub(crate) mod duration;
 pub(crate) mod exit_status;

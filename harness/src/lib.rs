@@ -31,6 +31,9 @@
 //!   is a test that runs without the sandbox and kills its own supervisor. On other systems only
 //!   the test's process group or process tree ends. On these systems the harness finds no leaked
 //!   processes, threads or descriptors.
+//! - On Linux, all tests of a run start with the same surroundings: processors, limits, signals,
+//!   umask, environment, descriptors, working directory and priority. Earlier tests do not change
+//!   them.
 //! - The random numbers of a test depend only on the root seed and on the test's `seed_name`. The
 //!   default of `seed_name` is the test's name. The harness controls neither the order of threads
 //!   nor the network.
@@ -55,6 +58,7 @@
 //!   and `/run` is empty. The only network is a private loopback interface.
 //! - A test has the user's ID, no capabilities, and no way to gain capabilities: `sudo` fails.
 //! - Code that is instrumented for coverage writes its data to the path in `LLVM_PROFILE_FILE`.
+//!   Without this variable, it writes to `profiles/` in the history.
 
 #![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]

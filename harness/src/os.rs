@@ -5,6 +5,8 @@
 //! layer uses the layers above, such as `test` and `runner`.
 
 #[cfg(target_os = "linux")]
+pub(crate) mod accept_queue;
+#[cfg(target_os = "linux")]
 pub(crate) mod affinity;
 pub(crate) mod atomic_file;
 #[cfg(target_os = "linux")]
@@ -15,12 +17,14 @@ pub(crate) mod compiler_instrumentation;
 pub(crate) mod cpu_time;
 pub(crate) mod descriptors;
 pub(crate) mod directory;
+pub(crate) mod directory_lock;
 #[cfg(unix)]
 pub(crate) mod directory_move;
 #[cfg(target_os = "linux")]
 pub(crate) mod environment;
 #[cfg(target_os = "linux")]
 pub(crate) mod exit_handler;
+pub(crate) mod file_hole;
 #[cfg(target_os = "linux")]
 pub(crate) mod fork;
 #[cfg(target_os = "linux")]
@@ -33,10 +37,13 @@ pub(crate) mod mapped_pages;
 pub(crate) mod memory_map;
 #[cfg(target_os = "linux")]
 pub(crate) mod namespaces;
+pub(crate) mod open_file_id;
+pub(crate) mod ownership;
 #[cfg(target_os = "linux")]
 pub(crate) mod proc_text;
 #[cfg(target_os = "linux")]
 pub(crate) mod processes;
+pub(crate) mod rename;
 pub(crate) mod resource_limit;
 #[cfg(target_os = "linux")]
 pub(crate) mod seccomp;
@@ -50,9 +57,13 @@ pub(crate) mod sockets;
 pub(crate) mod stopped_processes;
 #[cfg(target_os = "linux")]
 pub(crate) mod task_status;
+pub(crate) mod temporary_directory;
 #[cfg(unix)]
 pub(crate) mod termination_signal;
 pub(crate) mod timestamp_granularity;
+#[cfg(all(test, target_os = "linux"))]
+pub(crate) mod traced_process;
 #[cfg(target_os = "linux")]
 pub(crate) mod wait;
 pub(crate) mod wall_clock;
+pub(crate) mod write_failure;

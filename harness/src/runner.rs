@@ -4,6 +4,7 @@ mod captured_output;
 mod case_runner;
 mod cli;
 mod console;
+mod coverage_profile;
 mod determinism;
 pub(crate) mod entry;
 mod evidence;
@@ -17,6 +18,7 @@ mod kept_states;
 mod list;
 mod log_file;
 mod minimizer;
+mod output_bound;
 mod provenance;
 mod regressions;
 mod repetition;
@@ -25,11 +27,14 @@ mod report_from_records;
 mod reports;
 mod root_seed;
 mod run;
+mod run_overrides;
 mod sandbox_probe;
 mod selection;
+mod standard_streams;
 mod suspensions;
 mod sweep;
 mod tag_expr;
+mod target_directory;
 mod threads;
 mod verdict;
 mod worker;
@@ -47,6 +52,7 @@ use crate::runner::history::{Failures, History};
 use crate::runner::regressions::Regressions;
 use crate::runner::run::{TestRun, save_regressions, unmet_oracles};
 use crate::runner::selection::Selection;
+use crate::runner::standard_streams::print_error;
 use clarity_chaos_record::{Record, Results, Seed};
 use clarity_chaos_report::{Summary, read_records};
 use std::collections::BTreeMap;
@@ -61,7 +67,7 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     let tests = registration::all();
     let duplicates = registration::duplicates(&tests);
     if !duplicates.is_empty() {
-        eprintln!("error: {}", duplicates.join("\nerror: "));
+        print_error(format_args!("error: {}", duplicates.join("\nerror: ")));
         return ExitCode::from(HARNESS_FAILED);
     }
     if !options.merge.is_empty() {
@@ -74,7 +80,7 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     let history = History::new(origin, options.history.as_deref());
     let failed = select_by_history(&mut selection, &history, &options);
     for warning in &selection.warnings {
-        eprintln!("warning: {warning}");
+        print_error(format_args!("warning: {warning}"));
     }
     if options.libtest.list {
         let listed = list::list(&mut io::stdout().lock(), &selection.selected, &options);
@@ -96,7 +102,7 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     let regressions = match Regressions::load(origin, options.regressions.as_deref()) {
         Ok(regressions) => regressions.with_former_names(selection.all()),
         Err(error) => {
-            eprintln!("error: {error}");
+            print_error(format_args!("error: {error}"));
             return ExitCode::from(USAGE);
         }
     };
@@ -104,13 +110,13 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
         let is_known = |known: &TestCase| known.name() == test || known.seed_name() == test;
         if !selection.all().any(is_known) {
             let path = regressions.path().display();
-            eprintln!("warning: {path}: no test is called `{test}`");
+            print_error(format_args!("warning: {path}: no test is called `{test}`"));
         }
     }
     let seed = match root_seed(&options, &history) {
         Ok(seed) => seed,
         Err(reason) => {
-            eprintln!("error: {reason}");
+            print_error(format_args!("error: {reason}"));
             return ExitCode::from(USAGE);
         }
     };
@@ -165,7 +171,7 @@ fn report_from_records(origin: &Origin, options: &Options) -> io::Result<ExitCod
     let records = match read_records(&options.records) {
         Ok(records) => records,
         Err(error) => {
-            eprintln!("error: --records: {error}");
+            print_error(format_args!("error: --records: {error}"));
             return Ok(ExitCode::from(USAGE));
         }
     };
@@ -185,7 +191,7 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     let results = match Results::from_shards(&options.merge) {
         Ok(results) => results,
         Err(error) => {
-            eprintln!("error: --merge: {error}");
+            print_error(format_args!("error: --merge: {error}"));
             return Ok(ExitCode::from(USAGE));
         }
     };
@@ -228,7 +234,7 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
 
 fn exit_code(result: io::Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
-        eprintln!("error: {error}");
+        print_error(format_args!("error: {error}"));
         ExitCode::from(HARNESS_FAILED)
     })
 }
@@ -251,18 +257,18 @@ fn refuse_empty_selection(selection: &Selection, options: &Options) -> Option<Ex
     let is_empty = selection.selected.is_empty();
     if action != NoTests::Pass {
         for missing in &selection.missing {
-            eprintln!("{level}: {missing}");
+            print_error(format_args!("{level}: {missing}"));
         }
         if is_empty {
             match selection.all().count() {
-                0 => eprintln!(
+                0 => print_error(format_args!(
                     "{level}: this program contains no chaos tests (for tests in a library, add `use LIBRARY as _;` \
                      next to `main!()`; --no-tests=pass|warn|fail sets the result)"
-                ),
-                total => eprintln!(
+                )),
+                total => print_error(format_args!(
                     "{level}: none of the {total} tests is selected (--list shows them; --no-tests=pass|warn|fail sets \
                      the result)"
-                ),
+                )),
             }
         }
     }

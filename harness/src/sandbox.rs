@@ -24,10 +24,14 @@ mod landlock_rules;
 mod linux;
 #[cfg(target_os = "linux")]
 mod mounts;
+#[cfg(target_os = "linux")]
+pub(crate) mod name_socket;
 #[cfg(not(target_os = "linux"))]
 mod portable;
 #[cfg(target_os = "linux")]
 mod readable_paths;
+pub(crate) mod remedy;
+pub(crate) mod tool_settings;
 
 #[cfg(target_os = "linux")]
 use linux as platform;

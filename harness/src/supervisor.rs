@@ -15,8 +15,10 @@
 //! fork of the supervisor is therefore as good as a fresh process.
 //!
 //! The supervisor's standard input is a pipe from the runner. The pipe closes when the run is over
-//! or the runner has died. The supervisor and its test then end.
+//! or the runner has died. If the runner has died, the supervisor ends its test as at a timeout,
+//! undoes the faults that are still in effect, and removes the files.
 
+mod abandoned_run;
 pub(crate) mod entry;
 #[cfg(target_os = "linux")]
 mod hung_threads;
@@ -29,6 +31,7 @@ mod portable;
 pub(crate) mod protocol;
 pub(crate) mod role;
 pub(crate) mod run_dir;
+mod run_files;
 pub(crate) mod runner_thread;
 #[cfg(target_os = "linux")]
 mod zygote;
@@ -39,16 +42,17 @@ use linux as platform;
 use portable as platform;
 
 use crate::data::case::Case;
-use crate::data::duration::deadline;
+use crate::data::confinement::Confinement;
+use crate::journal::UndoneBy;
+use crate::os::directory_lock::lock_shared;
+use crate::sandbox::tool_settings::tool_settings;
 use crate::sandbox::{self, Confined, confine};
 use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessage};
 use crate::supervisor::role::{Role, SupervisorConfig};
 use clarity_chaos_record::Sandbox;
 use std::fs::File;
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::process::{Child, ExitCode, Stdio};
-use std::time::{Duration, Instant};
 
 /// The exit code of a supervisor whose runner has died.
 const RUNNER_LOST: u8 = 3;
@@ -62,6 +66,12 @@ const RUNNER_LOST: u8 = 3;
 /// be parsed.
 pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
     crate::os::descriptors::close_inherited();
+    // As long as this process or its test lives, no other process undoes their faults. A sandboxed
+    // process must not have this descriptor: it leads out of the mount namespace.
+    let lock = match config.confinement {
+        Confinement::Open => Some(lock_shared(config.worker_dir.root())?),
+        Confinement::Closed { .. } => None,
+    };
     let confined = match confine(&config.confinement, config.worker_dir.root()) {
         Ok(confined) => confined,
         Err(error) => {
@@ -75,6 +85,11 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
             let mut supervisor = platform::Supervisor::new(config, inside.private)?;
             let served = send(&SupervisorMessage::Ready(inside.sandbox))
                 .and_then(|()| run_cases(&mut supervisor));
+            if let (Ok(false), Confinement::Open) = (&served, &config.confinement) {
+                // The test has ended. This process still has its lock, so a later run waits.
+                let by = UndoneBy::Supervisor;
+                abandoned_run::undo(&config.run, &config.worker_dir, by);
+            }
             let shut_down = match served {
                 // If the runner has died, this error is ignored. Another supervisor of the run may
                 // then have removed files that this supervisor uses.
@@ -90,9 +105,17 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
             code
         }
     };
+    drop(lock);
     if code == RUNNER_LOST {
-        // The dead runner does not need the files of its run any more, and cannot remove them.
-        remove_with_others(&config.run);
+        // The dead runner cannot undo faults, and does not need the files of its run any more.
+        let recovery = abandoned_run::end_worker(&config.run, &config.worker_dir);
+        for fault in recovery.kept {
+            // Standard error can be closed.
+            let _ = writeln!(
+                io::stderr(),
+                "clarity-chaos: the runner has died, and a fault is still in effect: {fault}"
+            );
+        }
     }
     Ok(ExitCode::from(code))
 }
@@ -102,18 +125,9 @@ pub(crate) fn unconfined() -> Sandbox {
     sandbox::unconfined()
 }
 
-/// Removes the directory of a run. Retries for up to 10 seconds.
-///
-/// Other supervisors of the run may remove the directory at the same time. Tests of the other
-/// supervisors may still write to the directory. A removal can therefore fail: an entry is already
-/// gone, or a directory is not empty any more.
-fn remove_with_others(run: &Path) {
-    let deadline = deadline(Duration::from_secs(10));
-    while run.exists() && Instant::now() < deadline {
-        if run_dir::remove(run).is_err() {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
+/// Returns the likely causes of the sandbox's missing parts, each with a remedy.
+pub(crate) fn remedies(sandbox: &Sandbox) -> Vec<String> {
+    sandbox::remedy::remedies(sandbox)
 }
 
 /// Handles the runner's messages. Returns `false` if the runner died before it sent a shutdown.
@@ -158,10 +172,11 @@ fn output(case: &Case) -> io::Result<File> {
     })
 }
 
-/// Starts the test binary again, as the process of this case's test.
-fn execute(case: &Case) -> io::Result<Child> {
+/// Starts the test binary again, as the process of this case's test. The process inherits
+/// `name_socket`.
+fn execute(case: &Case, name_socket: Result<i32, String>) -> io::Result<Child> {
     let output = output(case)?;
-    let mut command = Role::Test(Box::new(case.clone())).command()?;
+    let mut command = Role::Test(Box::new(case.clone())).command(name_socket)?;
     command
         .env("TMPDIR", case.tmp())
         // Windows uses these two names instead of `TMPDIR`.
@@ -170,6 +185,9 @@ fn execute(case: &Case) -> io::Result<Child> {
         .stdin(Stdio::null())
         .stdout(output.try_clone()?)
         .stderr(output);
+    if case.spec.sandboxed {
+        command.envs(tool_settings());
+    }
     for (name, value) in home_variables(case)? {
         match value {
             Some(value) => command.env(name, value),

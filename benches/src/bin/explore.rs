@@ -1,5 +1,5 @@
-//! Measures the cost of explorations: crash points and states of the disk per second, the delay of a
-//! trapped system call, and the time of many unsynced writes.
+//! Measures the cost of explorations: crash points and states of the disk per second, the delay of
+//! a trapped system call, and the time of many unsynced writes.
 
 use clarity_chaos::explore::PowerLoss;
 use clarity_chaos::{Context, Result, chaos};
@@ -133,8 +133,8 @@ fn trap_inside(cx: Context) -> Result {
     Ok(())
 }
 
-/// Gives the median delay of a write to this file by an exploration, its minimum and its maximum, in
-/// microseconds.
+/// Gives the median delay of a write to this file by an exploration, its minimum and its maximum,
+/// in microseconds.
 fn delay(cx: &Context, file: &(dyn Fn(&Path) -> Result<File> + Sync)) -> Result<[f64; 3]> {
     const CALLS: u32 = 2000;
     let write = |dir: &Path| -> Result<Duration> {

@@ -99,8 +99,8 @@ impl Suite {
     /// Returns the command that runs the suite, without arguments.
     ///
     /// The command inherits no variable of an option (`CHAOS_*`, `RUST_TEST_*`), and no
-    /// `RUST_BACKTRACE`. Isolation, history,
-    /// regressions file and temporary directory are those of the suite. Standard input is empty.
+    /// `RUST_BACKTRACE`. Isolation, history, regressions file and temporary directory are those of
+    /// the suite. Standard input is empty.
     #[must_use]
     pub fn command(&self) -> Command {
         let binary = self.binary.as_os_str().to_owned();

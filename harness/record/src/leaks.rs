@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Leaks {
-    /// The command lines of processes that outlived the test. The harness ended these processes.
+    /// The command lines of processes that outlived the test. A fork that has executed no program
+    /// has its name here instead. The harness ended these processes.
     pub processes: Vec<String>,
     /// The names of threads that still ran after the end of the test's body. The system keeps only
     /// the first 15 bytes of a name.

@@ -1,8 +1,10 @@
 //! Renders a failed case as text: verdict, faults, events, output, and the replay command.
 
 use crate::duration::format_milliseconds;
+use crate::excerpt::quoted;
 use crate::exploration::render_exploration;
 use crate::hints::hints;
+use crate::workflow_commands::PREFIX;
 use clarity_chaos_record::{Event, EventKind, Record, SeenOracle};
 use std::fmt::Write as _;
 
@@ -10,12 +12,19 @@ use std::fmt::Write as _;
 const EVENTS: usize = 20;
 /// The maximum number of output bytes in the text, counted from the end of the output.
 const OUTPUT: usize = 4096;
+/// The maximum number of lines in each other section.
+const LINES: usize = 50;
+/// The indentation of a section's lines.
+const INDENTATION: &str = "    ";
 
 /// Renders a failed case: the verdict, then a titled section for each non-empty part of the
 /// record. The sections show at most the last 20 events and the last 4096 bytes of the output.
+///
+/// A text over 8 KiB is cut in its middle. Each line of the output begins with `| `, and so does
+/// each further line of other texts that the harness did not write.
 #[must_use]
 pub fn render_failure(record: &Record) -> String {
-    let mut text = record.verdict.to_string();
+    let mut text = quoted(&record.verdict.to_string(), INDENTATION);
     section(&mut text, "scenario", record.description.lines());
     section(
         &mut text,
@@ -60,15 +69,16 @@ pub fn render_failure(record: &Record) -> String {
     );
 
     let shown = record.output.tail(OUTPUT);
-    let title = if shown.len() == record.output.text.len() {
-        "output".to_owned()
-    } else {
-        format!(
-            "output (the end of {} bytes; all of it is in the record)",
-            record.output.total_bytes
-        )
+    let total = record.output.total_bytes;
+    let title = match record.output.omitted_bytes {
+        0 if shown.len() == record.output.text.len() => "output".to_owned(),
+        0 => format!("output (the end of {total} bytes; all of it is in the record)"),
+        omitted => format!(
+            "output (the end of {total} bytes; the record has all but {omitted} bytes from the middle)"
+        ),
     };
-    section(&mut text, &title, shown.lines());
+    let output = shown.lines().map(|line| format!("{PREFIX}{line}"));
+    add_section(&mut text, &title, output, usize::MAX);
 
     if let Some(kept) = &record.kept_dir {
         section(&mut text, "kept", [kept.display().to_string()]);
@@ -86,7 +96,9 @@ pub fn render_failure(record: &Record) -> String {
 pub fn render_flaky(record: &Record) -> String {
     let attempts = record.failed_attempts.len();
     let first = record.failed_attempts.first();
-    let why = first.map_or(String::new(), |failed| failed.verdict.to_string());
+    let why = first.map_or(String::new(), |failed| {
+        quoted(&failed.verdict.to_string(), INDENTATION)
+    });
     let kept = record
         .failed_attempts
         .iter()
@@ -101,15 +113,35 @@ pub fn render_flaky(record: &Record) -> String {
     )
 }
 
-/// Adds `title` and the indented `lines` to `text`. Adds nothing if there are no lines.
+/// Adds `title` and the indented `lines` to `text`, but at most [`LINES`] of them. Adds nothing if
+/// there are no lines.
 fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = impl AsRef<str>>) {
+    add_section(text, title, lines, LINES);
+}
+
+fn add_section(
+    text: &mut String,
+    title: &str,
+    lines: impl IntoIterator<Item = impl AsRef<str>>,
+    limit: usize,
+) {
     let mut lines = lines.into_iter().peekable();
     if lines.peek().is_none() {
         return;
     }
     let _ = write!(text, "\n  {title}:");
-    for line in lines {
-        let _ = write!(text, "\n    {}", line.as_ref());
+    for line in lines.by_ref().take(limit) {
+        let line = quoted(line.as_ref(), INDENTATION);
+        let _ = write!(text, "\n{INDENTATION}{line}");
+    }
+    match lines.count() {
+        0 => {}
+        more => {
+            let _ = write!(
+                text,
+                "\n{INDENTATION}… and {more} more, which are in the record"
+            );
+        }
     }
 }
 

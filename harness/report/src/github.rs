@@ -4,6 +4,7 @@
 //! `GITHUB_STEP_SUMMARY` names. Both are documented in
 //! <https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>.
 
+use crate::excerpt::excerpt;
 use crate::failure::render_flaky;
 use crate::hints::hints;
 use crate::picture::render_picture;
@@ -44,7 +45,7 @@ fn annotation(record: &Record) -> String {
         property(&format!("{} (seed {})", record.name, record.root_seed)),
         data(&format!(
             "{}\nagain{}: {}",
-            record.verdict,
+            excerpt(&record.verdict.to_string()),
             match record.unrepeated {
                 Some(_) => " (a second run with this seed did not fail in the same way)",
                 None => "",

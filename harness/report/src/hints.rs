@@ -14,6 +14,16 @@ const OUTPUT: usize = 16 * 1024;
 /// The name of Tokio's runtime threads: workers, and threads for blocking tasks.
 const TOKIO: &str = "tokio-rt-worker";
 
+/// The texts of `EACCES` and `EROFS`, as the system, `std::io` and C programs write them.
+const REFUSALS: [&str; 6] = [
+    "Permission denied",
+    "Read-only file system",
+    "PermissionDenied",
+    "ReadOnlyFilesystem",
+    "EACCES",
+    "EROFS",
+];
+
 /// Returns the likely causes of a failure, each with a remedy. Most failures have no hint.
 #[must_use]
 pub fn hints(record: &Record) -> Vec<String> {
@@ -30,6 +40,7 @@ pub fn hints(record: &Record) -> Vec<String> {
         hints.extend(suspended(record));
         hints.extend(long_socket_path(record));
     }
+    hints.extend(refused_by_sandbox(record));
     match &record.verdict {
         Verdict::TimedOut { .. } if is_virtual => hints.extend(hung_in_virtual_time(record)),
         Verdict::TimedOut { .. } => hints.extend(hung_in_real_time(record)),
@@ -80,6 +91,49 @@ fn long_socket_path(record: &Record) -> Option<String> {
     (is_too_long(&record.verdict.to_string()) || is_too_long(record.output.tail(OUTPUT))).then(|| {
         "the path of a Unix socket has at most 107 bytes, and the harness adds up to 40 bytes to `TMPDIR`: set `TMPDIR` to a shorter directory, or give the socket a shorter name"
             .to_owned()
+    })
+}
+
+/// Returns a hint if the failure's text has an error with which the sandbox refuses access.
+fn refused_by_sandbox(record: &Record) -> Option<String> {
+    let sandbox = &record.sandbox;
+    let is_sandboxed = sandbox.files.enforced || sandbox.metadata.enforced;
+    let is_of_test = matches!(
+        record.verdict,
+        Verdict::Failed { .. } | Verdict::Panicked { .. } | Verdict::PanickedElsewhere { .. }
+    );
+    if !is_of_test || !is_sandboxed {
+        return None;
+    }
+    let text = record.verdict.to_string();
+    let has_refusal = |text: &str| REFUSALS.iter().any(|refusal| text.contains(refusal));
+    // Other causes of the same errors: a fault, or a mode that the test itself has set.
+    let of_fault = record.faults.iter().any(|fault| {
+        has_refusal(&fault.to_string())
+            || has_refusal(&fault.plan.to_string())
+            || fault.kind == "permissions"
+    });
+    if !has_refusal(&text) || of_fault || names_own_directory(&text) {
+        return None;
+    }
+    let update = match text.contains("snap") {
+        true => {
+            " (snapshots are updated with `--sandbox none` and the variable of their tool, such as `INSTA_UPDATE=always`)"
+        }
+        false => "",
+    };
+    Some(format!(
+        "the sandbox lets a test write only below `cx.dir()` and `TMPDIR`, and hides the user's home: use such a directory, or run the test with `--sandbox none`{update}"
+    ))
+}
+
+/// Whether a text has a path below a test's own directories, to which the sandbox allows access.
+fn names_own_directory(text: &str) -> bool {
+    // `/clarity-chaos-XXXXXX/N/work/` is above `c`, the directory of the running case, and `t`,
+    // its temporary directory.
+    text.match_indices("/clarity-chaos-").any(|(start, _)| {
+        let mut names = text[start..].split('/').skip(3);
+        names.next() == Some("work") && matches!(names.next(), Some("c" | "t"))
     })
 }
 

@@ -32,12 +32,48 @@ pub enum JunitDialect {
     Strict,
 }
 
+/// The settings of a JUnit report.
+///
+/// ```
+/// use clarity_chaos_report::{JunitDialect, JunitOptions};
+///
+/// let options = JunitOptions::new(JunitDialect::Strict).with_passed_output(true);
+/// assert!(options.passed_output);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct JunitOptions {
+    /// The set of attributes that the report uses.
+    pub dialect: JunitDialect,
+    /// Whether the report contains the output of passed and skipped tests. The output of failed
+    /// tests is always there.
+    pub passed_output: bool,
+}
+
+impl JunitOptions {
+    /// Creates settings with this dialect, without the output of passed tests.
+    #[must_use]
+    pub fn new(dialect: JunitDialect) -> Self {
+        Self {
+            dialect,
+            passed_output: false,
+        }
+    }
+
+    /// Sets whether the report contains the output of passed and skipped tests.
+    #[must_use]
+    pub fn with_passed_output(mut self, passed_output: bool) -> Self {
+        self.passed_output = passed_output;
+        self
+    }
+}
+
 /// Renders the report of a run in the JUnit format.
 ///
 /// # Errors
 ///
 /// When the report cannot be written as XML.
-pub fn render_junit(run: &Summary<'_>, dialect: JunitDialect) -> io::Result<String> {
+pub fn render_junit(run: &Summary<'_>, options: &JunitOptions) -> io::Result<String> {
     let Summary {
         suite,
         seed,
@@ -69,7 +105,7 @@ pub fn render_junit(run: &Summary<'_>, dialect: JunitDialect) -> io::Result<Stri
         report.set_timestamp(began);
         tests.set_timestamp(began);
     }
-    tests.add_test_cases(records.iter().map(test_case));
+    tests.add_test_cases(records.iter().map(|record| test_case(record, options)));
     if !unmet.is_empty() {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status
@@ -81,13 +117,13 @@ pub fn render_junit(run: &Summary<'_>, dialect: JunitDialect) -> io::Result<Stri
     }
     report.set_time(took).add_test_suite(tests);
     let mut text = report.to_string().map_err(io::Error::other)?;
-    if dialect == JunitDialect::Strict {
+    if options.dialect == JunitDialect::Strict {
         text = strict(&text)?;
     }
     Ok(text)
 }
 
-fn test_case(record: &Record) -> TestCase {
+fn test_case(record: &Record, options: &JunitOptions) -> TestCase {
     let mut status = match &record.verdict {
         Verdict::Passed => TestCaseStatus::success(),
         Verdict::Skipped { .. } => TestCaseStatus::skipped(),
@@ -116,8 +152,10 @@ fn test_case(record: &Record) -> TestCase {
     status.add_reruns(record.failed_attempts.iter().map(rerun));
     let mut case = TestCase::new(record.name.as_str(), status);
     case.set_classname(record.module.as_str())
-        .set_time(Duration::from_micros(record.duration_us))
-        .set_system_out(xml(&record.output.text));
+        .set_time(Duration::from_micros(record.duration_us));
+    if record.verdict.is_failure() || options.passed_output {
+        case.set_system_out(xml(&record.output.text));
+    }
     if let Some(began) = started_at(record) {
         case.set_timestamp(began);
     }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod duration;
+mod excerpt;
 mod exploration;
 mod failure;
 pub mod github;
@@ -13,13 +14,15 @@ mod records;
 mod state_changes;
 mod summary;
 mod unmet_oracles;
+pub mod workflow_commands;
 
 pub use duration::format_seconds;
+pub use excerpt::{first_line, quoted};
 pub use exploration::render_exploration;
 pub use failure::{render_failure, render_flaky};
 pub use hints::hints;
 pub use html::render_html;
-pub use junit::{JunitDialect, render_junit};
+pub use junit::{JunitDialect, JunitOptions, render_junit};
 pub use records::{elapsed, read_records};
 pub use summary::{Provenance, Summary};
 pub use unmet_oracles::render_unmet_oracles;

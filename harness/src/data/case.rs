@@ -53,11 +53,16 @@ pub(crate) enum KeepPolicy {
 
 /// The directory of a worker. A worker runs one case after another.
 ///
+/// The name of the directory says whether the worker is in the sandbox: `1`, or `1o` outside of the
+/// sandbox. Sandboxed tests cannot change the name. A later run trusts only the undo journals of
+/// workers outside of the sandbox.
+///
 /// ```text
 /// 1/
 ///   output             stdout and stderr of its cases, interleaved, one case after another
 ///   timeline.jsonl     the events of its cases, one case after another
 ///   gitconfig          Git's settings of the system, for sandboxed tests
+///   resolv.conf        the name server of its cases, in the sandbox
 ///   work/              the only directory that its tests may write to
 ///     t/               temporary files of the running case: TMPDIR
 ///     c/               the running case
@@ -74,7 +79,7 @@ pub(crate) enum KeepPolicy {
 /// are empty, the next case reuses the directory of that case.
 //
 // The path of a Unix socket holds at most 107 bytes. The names are therefore short: a run's
-// directory, a worker's number of up to 6 digits, and `work/c/home` have 40 bytes together.
+// directory, a worker's name of up to 6 bytes, and `work/c/home` have 40 bytes together.
 // Creating and removing files is the largest overhead of an empty test. So all cases use the same
 // two files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -82,11 +87,18 @@ pub(crate) struct WorkerDir {
     root: PathBuf,
 }
 
+/// The name of the directory of a case's undo journals.
+const UNDO: &str = "undo";
+
+/// The end of the names of workers outside of the sandbox.
+const OPEN: &str = "o";
+
 impl WorkerDir {
-    /// Creates the directory of worker `number` inside the run's directory, `run`.
-    pub(crate) fn create(run: &Path, number: usize) -> io::Result<Self> {
+    /// Creates the directory of the worker `name` inside the run's directory, `run`.
+    pub(crate) fn create(run: &Path, name: &str, is_sandboxed: bool) -> io::Result<Self> {
+        let end = if is_sandboxed { "" } else { OPEN };
         let worker = Self {
-            root: run.join(number.to_string()),
+            root: run.join(format!("{name}{end}")),
         };
         fs::create_dir(&worker.root)?;
         fs::create_dir(worker.work())?;
@@ -94,6 +106,27 @@ impl WorkerDir {
         File::create_new(worker.output())?;
         File::create_new(worker.timeline())?;
         Ok(worker)
+    }
+
+    /// Returns the directories of all workers in the run's directory, `run`.
+    pub(crate) fn all_in(run: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(run).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .map(|entry| Self { root: entry.path() })
+            .collect()
+    }
+
+    /// Whether the worker is outside of the sandbox.
+    pub(crate) fn is_open(&self) -> bool {
+        let name = self.root.file_name();
+        name.is_some_and(|name| name.as_encoded_bytes().ends_with(OPEN.as_bytes()))
+    }
+
+    /// Returns the directories of the undo journals of all cases.
+    pub(crate) fn undo_dirs(&self) -> Vec<PathBuf> {
+        let cases = fs::read_dir(self.work()).into_iter().flatten().flatten();
+        cases.map(|case| case.path().join(UNDO)).collect()
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -181,7 +214,7 @@ impl Case {
     }
 
     pub(crate) fn undo(&self) -> PathBuf {
-        self.root.join("undo")
+        self.root.join(UNDO)
     }
 
     /// The file to which the case's events are appended.
@@ -222,10 +255,13 @@ mod tests {
     #[test]
     fn worker_dir_adds_few_bytes_to_a_run() {
         let run = tempfile::tempdir().unwrap();
-        let worker = WorkerDir::create(run.path(), 999_999).unwrap();
-        for path in [worker.home(), worker.case().join("dir"), worker.tmp()] {
-            let added = path.strip_prefix(run.path()).unwrap();
-            assert!(added.as_os_str().len() <= 18, "{}", added.display());
+        for (name, is_sandboxed) in [("999999", true), ("99999", false)] {
+            let worker = WorkerDir::create(run.path(), name, is_sandboxed).unwrap();
+            assert_eq!(worker.is_open(), !is_sandboxed);
+            for path in [worker.home(), worker.case().join("dir"), worker.tmp()] {
+                let added = path.strip_prefix(run.path()).unwrap();
+                assert!(added.as_os_str().len() <= 18, "{}", added.display());
+            }
         }
     }
 

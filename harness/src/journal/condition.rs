@@ -67,6 +67,19 @@ impl FileIdentity {
     pub(super) fn of(file: &File) -> io::Result<Self> {
         Ok(Self::from(&file.metadata()?))
     }
+
+    /// Whether `self` and `other` describe the same file, which may have been written in between.
+    /// Always true on systems without inodes.
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        #[cfg(unix)]
+        let is_same = self.inode == other.inode;
+        #[cfg(not(unix))]
+        let is_same = {
+            let _ = other;
+            true
+        };
+        is_same
+    }
 }
 
 impl From<&Metadata> for FileIdentity {
@@ -143,6 +156,16 @@ impl UndoCondition {
         | Self::Symlink { path, .. }) = self;
         make_absolute(path)
     }
+}
+
+/// The permission bits of the file at `path`. `None` if the file or its mode does not exist.
+pub(super) fn mode_of(path: &Path) -> Result<Option<u32>, UndoError> {
+    Ok(metadata(path)?.and_then(|found| permission_bits(&found)))
+}
+
+/// The user and group of the file at `path`. `None` if the file or its owner does not exist.
+pub(super) fn owner_of(path: &Path) -> Result<Option<(u32, u32)>, UndoError> {
+    Ok(metadata(path)?.and_then(|found| owner(&found)))
 }
 
 pub(super) const WRITTEN_SINCE: &str = "a file that was written since";

@@ -48,6 +48,15 @@ pub enum UndoError {
         #[source]
         error: Box<dyn Error + Send + Sync>,
     },
+    /// The journal lies in another directory than the one in which it was written.
+    #[error("{} was written in {}, so it is a copy or was moved", journal.display(), directory.display())]
+    #[non_exhaustive]
+    Moved {
+        /// The path of the journal.
+        journal: PathBuf,
+        /// The directory in which the journal was written.
+        directory: PathBuf,
+    },
     /// The path that a step would remove already exists. A removal must be recorded before the
     /// fault creates the path.
     #[error("cannot record the removal of {}: it exists before the fault; record `rename` or `restore` instead", path.display())]

@@ -1,240 +1,206 @@
 //! Runs undo steps.
 
 use super::condition::{
-    FileIdentity, NEW_IN_ITS_PLACE, UndoCondition, WRITTEN_SINCE, symlink_metadata,
+    FileIdentity, NEW_IN_ITS_PLACE, metadata, mode_of, owner_of, symlink_metadata,
 };
+use super::damage::{self, DamagedRange};
 use super::error::UndoError;
-use super::handler::UndoHandler;
-use super::step::{SavedContent, UndoAction, UndoStep};
+use super::step::{UndoAction, UndoStep};
+use super::store::JournalFile;
+use super::undone_by::UndoneBy;
 use clarity_chaos_record::UndoOutcome;
-use std::borrow::Cow;
-use std::fs::{self, File, FileTimes};
-use std::io::{self, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
-use std::time::SystemTime;
 
-/// The result of running a fault's steps.
-#[derive(Debug)]
-pub(super) struct Execution {
-    pub(super) outcome: UndoOutcome,
-    /// The failed step and the steps recorded before it. Empty if no step failed.
-    pub(super) remaining: Vec<UndoStep>,
+/// Runs the steps of a fault, the latest first, up to the first failure. The failed step and the
+/// steps recorded before it stay in the journal. So do superseded steps, if `by` keeps originals.
+///
+/// If `is_stored` is set, the journal's file always lists the steps that have not run yet.
+// A failure ends the run: the steps that were recorded earlier can depend on the failed step.
+pub(super) fn run(journal: &mut JournalFile, is_stored: bool, by: UndoneBy) -> UndoOutcome {
+    let mut outcome = UndoOutcome::Restored;
+    let run = run_steps(journal, is_stored, by, &mut outcome);
+    let written = match (is_stored, journal.steps.is_empty()) {
+        (false, _) => Ok(()),
+        (true, true) => {
+            journal.forget();
+            Ok(())
+        }
+        (true, false) => journal.write(),
+    };
+    match run.and(written) {
+        Ok(()) => outcome,
+        Err(error) => UndoOutcome::Failed {
+            error: error.to_string(),
+        },
+    }
 }
 
-/// Runs the steps of a fault, the latest first, up to the first failure.
-// A failure ends the run: the steps that were recorded earlier can depend on the failed step.
-pub(super) fn run(mut steps: Vec<UndoStep>) -> Execution {
+fn run_steps(
+    journal: &mut JournalFile,
+    is_stored: bool,
+    by: UndoneBy,
+    outcome: &mut UndoOutcome,
+) -> Result<(), UndoError> {
     // All conditions are checked before the first step runs: a step can change the state that
     // another step's condition describes.
-    let violations: Vec<_> = steps
-        .iter()
-        .map(|step| step.condition.as_ref().map(UndoCondition::violation))
-        .collect();
-    let mut outcome = UndoOutcome::Restored;
-    for violation in violations.into_iter().rev() {
-        let Some(step) = steps.last() else { break };
-        let done = match violation.transpose().map(Option::flatten) {
-            Ok(Some(found)) => Ok(UndoOutcome::Superseded { found }),
-            Ok(None) => step.run(),
-            Err(error) => Err(error),
+    let mut checks: Vec<_> = journal.steps.iter().map(|step| step.check(by)).collect();
+    if is_stored {
+        begin(journal, &checks)?;
+    }
+    let mut kept = Vec::new();
+    let run = loop {
+        let (Some(step), Some(check)) = (journal.steps.pop(), checks.pop()) else {
+            break Ok(());
         };
+        let done = check.and_then(|check| match check {
+            Check::Holds => step.run(),
+            Check::IsRestored => Ok(UndoOutcome::Restored),
+            Check::Violated { found } => Ok(UndoOutcome::Superseded { found }),
+        });
         match done {
             Ok(UndoOutcome::Restored) => {}
-            Ok(UndoOutcome::Failed { error }) => return failed(error, steps),
-            // The first outcome other than `Restored` counts.
-            Ok(other) if outcome == UndoOutcome::Restored => outcome = other,
-            Ok(_) => {}
-            Err(error) => return failed(error.to_string(), steps),
+            Ok(UndoOutcome::Failed { error }) => {
+                journal.steps.push(step);
+                *outcome = UndoOutcome::Failed { error };
+                break Ok(());
+            }
+            Ok(other) => {
+                if by.keeps_originals() && matches!(other, UndoOutcome::Superseded { .. }) {
+                    kept.push(step);
+                }
+                // The first outcome other than `Restored` counts.
+                if *outcome == UndoOutcome::Restored {
+                    *outcome = other;
+                }
+            }
+            Err(error) => {
+                journal.steps.push(step);
+                break Err(error);
+            }
         }
-        steps.pop();
+        // The next step can be the opposite of this one. After a kill, this one must not run again.
+        if is_stored && !journal.steps.is_empty() {
+            let before = journal.steps.len();
+            journal.steps.extend(kept.iter().rev().cloned());
+            let written = journal.write();
+            journal.steps.truncate(before);
+            if let Err(error) = written {
+                break Err(error);
+            }
+        }
+    };
+    journal.steps.extend(kept.into_iter().rev());
+    run
+}
+
+/// Marks the steps that will overwrite bytes, and saves these bytes. If the process is killed
+/// before the end of such a step, the next process can complete the step.
+fn begin(journal: &mut JournalFile, checks: &[Result<Check, UndoError>]) -> Result<(), UndoError> {
+    let mut is_changed = false;
+    for (step, check) in journal.steps.iter_mut().zip(checks) {
+        if step.begun || !matches!(check, Ok(Check::Holds)) {
+            continue;
+        }
+        if let UndoAction::Restore { path, .. } = &step.action {
+            step.file = metadata(path)?.as_ref().map(FileIdentity::from);
+            damage::save(&mut step.action)?;
+            step.begun = true;
+            is_changed = true;
+        }
     }
-    Execution {
-        outcome,
-        remaining: steps,
+    match is_changed {
+        true => journal.write(),
+        false => Ok(()),
     }
 }
 
-fn failed(error: String, remaining: Vec<UndoStep>) -> Execution {
-    Execution {
-        outcome: UndoOutcome::Failed { error },
-        remaining,
-    }
-}
-
-fn superseded(found: impl Into<String>) -> Result<UndoOutcome, UndoError> {
-    let found = found.into();
-    Ok(UndoOutcome::Superseded { found })
+/// The result of checking whether a step applies.
+enum Check {
+    Holds,
+    /// The target already has its state from before the fault.
+    IsRestored,
+    Violated {
+        found: String,
+    },
 }
 
 impl UndoStep {
-    fn run(&self) -> Result<UndoOutcome, UndoError> {
+    /// Checks whether the step applies.
+    fn check(&self, by: UndoneBy) -> Result<Check, UndoError> {
+        if by.keeps_originals() && self.is_restored()? {
+            return Ok(Check::IsRestored);
+        }
+        Ok(match self.violation(by)? {
+            None => Check::Holds,
+            Some(found) => Check::Violated { found },
+        })
+    }
+
+    /// Whether the target of the step has its state from before the fault, and only its times may
+    /// differ. Always false for steps that need no such check to run twice.
+    fn is_restored(&self) -> Result<bool, UndoError> {
         match &self.action {
-            UndoAction::Restore {
-                path,
-                offset,
-                content,
-                replaced,
-                modified,
-            } => {
-                let expected = match &self.condition {
-                    Some(UndoCondition::Unchanged {
-                        path: of, identity, ..
-                    }) if of == path => Some(identity),
-                    _ => None,
+            UndoAction::Restore { path, .. } => {
+                // The modification time of the damaged file itself is restored with its bytes.
+                let is_other = match (&self.file, metadata(path)?) {
+                    (Some(file), Some(now)) => !file.is_same_file(&FileIdentity::from(&now)),
+                    _ => false,
                 };
-                restore(path, *offset, content, *replaced, *modified, expected)
+                match DamagedRange::of(&self.action) {
+                    Some(range) if is_other => range.is_restored(),
+                    _ => Ok(false),
+                }
             }
-            UndoAction::Remove { path } => remove(path),
-            UndoAction::Rename { from, to } => rename(from, to),
-            UndoAction::SetMode { path, mode } => {
-                if_present(set_mode(path, *mode), "change the mode of", path)
-            }
-            UndoAction::SetOwner { path, uid, gid } => {
-                if_present(set_owner(path, *uid, *gid), "change the owner of", path)
-            }
-            UndoAction::SetTimes {
-                path,
-                accessed,
-                modified,
-            } => if_present(
-                set_times(path, *accessed, *modified),
-                "set the times of",
-                path,
-            ),
-            UndoAction::Custom { name, payload } => UndoHandler::find(name)?.run(payload),
+            UndoAction::SetMode { path, mode } => Ok(mode_of(path)? == Some(*mode)),
+            UndoAction::SetOwner { path, uid, gid } => Ok(owner_of(path)? == Some((*uid, *gid))),
+            _ => Ok(false),
         }
     }
-}
 
-fn restore(
-    path: &Path,
-    offset: u64,
-    content: &SavedContent,
-    replaced: u64,
-    modified: Option<SystemTime>,
-    expected: Option<&FileIdentity>,
-) -> Result<UndoOutcome, UndoError> {
-    let bytes = match content {
-        SavedContent::Bytes(bytes) => Cow::Borrowed(bytes),
-        SavedContent::File(saved) => {
-            Cow::Owned(fs::read(saved).map_err(UndoError::file("read", saved))?)
+    /// Returns a description of the state in which the step must not run. Returns `None` if the
+    /// step applies.
+    fn violation(&self, by: UndoneBy) -> Result<Option<String>, UndoError> {
+        if let Some(range) = DamagedRange::of(&self.action) {
+            let is_damage_known = range.damage.is_some() && self.file.is_some();
+            let condition = match &self.condition {
+                // The step may have changed the file since the condition was checked.
+                Some(condition) if !self.begun => condition.violation()?,
+                _ => None,
+            };
+            return match condition {
+                Some(found) => Ok(Some(found)),
+                None if is_damage_known => range.foreign_bytes(self.file.as_ref()),
+                None if by == UndoneBy::LaterRun && !range.is_restored()? => {
+                    Ok(Some("content that may be newer than the damage".to_owned()))
+                }
+                None => Ok(None),
+            };
         }
-    };
-    let mut file = match File::options().write(true).open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return superseded("no file"),
-        opened => opened.map_err(UndoError::file("open for writing", path))?,
-    };
-    // Checks the opened file again: the file at this path can have been replaced since the first
-    // check.
-    if let Some(expected) = expected {
-        let found = FileIdentity::of(&file).map_err(UndoError::file("look at", path))?;
-        if found != *expected {
-            return superseded(WRITTEN_SINCE);
+        if let Some(condition) = &self.condition
+            && let Some(found) = condition.violation()?
+        {
+            return Ok(Some(found));
         }
-    }
-    file.seek(SeekFrom::Start(offset))
-        .and_then(|_| file.write_all(&bytes))
-        .map_err(UndoError::file("write", path))?;
-    if (bytes.len() as u64) < replaced {
-        file.set_len(offset + bytes.len() as u64)
-            .map_err(UndoError::file("cut", path))?;
-    }
-    if let Some(modified) = modified {
-        file.set_times(FileTimes::new().set_modified(modified))
-            .map_err(UndoError::file("set the times of", path))?;
-    }
-    Ok(UndoOutcome::Restored)
-}
-
-fn remove(path: &Path) -> Result<UndoOutcome, UndoError> {
-    let removed = match symlink_metadata(path)? {
-        None => return Ok(UndoOutcome::Restored),
-        Some(found) if found.is_dir() => fs::remove_dir(path),
-        Some(_) => fs::remove_file(path),
-    };
-    match removed {
-        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
-            superseded("a directory that is not empty")
-        }
-        removed => {
-            removed.map_err(UndoError::file("remove", path))?;
-            Ok(UndoOutcome::Restored)
+        match by {
+            UndoneBy::LaterRun => self.violation_of_identity(),
+            _ => Ok(None),
         }
     }
-}
 
-fn rename(from: &Path, to: &Path) -> Result<UndoOutcome, UndoError> {
-    if symlink_metadata(to)?.is_some() {
-        return superseded(NEW_IN_ITS_PLACE);
+    /// Returns a description of the file in the place of the file that the fault has changed or
+    /// created. Returns `None` if it is the same file, or does not exist.
+    fn violation_of_identity(&self) -> Result<Option<String>, UndoError> {
+        let (now, is_required) = match &self.action {
+            UndoAction::Remove { path } => (symlink_metadata(path)?, self.condition.is_none()),
+            UndoAction::SetMode { path, .. }
+            | UndoAction::SetOwner { path, .. }
+            | UndoAction::SetTimes { path, .. } => (metadata(path)?, false),
+            _ => return Ok(None),
+        };
+        let is_same = match (&self.file, &now) {
+            (Some(file), Some(now)) => file.is_same_file(&FileIdentity::from(now)),
+            (None, Some(_)) => !is_required,
+            (_, None) => true,
+        };
+        Ok((!is_same).then(|| NEW_IN_ITS_PLACE.to_owned()))
     }
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            match symlink_metadata(from)?.is_some() {
-                true => superseded("the directory that it stood in is gone"),
-                false => superseded(format!("nothing at {}", from.display())),
-            }
-        }
-        renamed => {
-            renamed.map_err(UndoError::file("move back to", to))?;
-            Ok(UndoOutcome::Restored)
-        }
-    }
-}
-
-/// Converts the result of a change to a path's attributes. The outcome is `Superseded` if the path
-/// does not exist.
-fn if_present(
-    changed: io::Result<()>,
-    action: &'static str,
-    path: &Path,
-) -> Result<UndoOutcome, UndoError> {
-    match changed {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => superseded("nothing in its place"),
-        changed => {
-            changed.map_err(UndoError::file(action, path))?;
-            Ok(UndoOutcome::Restored)
-        }
-    }
-}
-
-fn set_times(
-    path: &Path,
-    accessed: Option<SystemTime>,
-    modified: Option<SystemTime>,
-) -> io::Result<()> {
-    let mut times = FileTimes::new();
-    if let Some(accessed) = accessed {
-        times = times.set_accessed(accessed);
-    }
-    if let Some(modified) = modified {
-        times = times.set_modified(modified);
-    }
-    // Windows needs a writable handle to set times. Unix can open a directory only for reading.
-    let mut options = File::options();
-    options.read(true).write(cfg!(windows));
-    options.open(path)?.set_times(times)
-}
-
-#[cfg(unix)]
-fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
-    use super::condition::PERMISSIONS;
-    use std::os::unix::fs::PermissionsExt as _;
-    let others = fs::metadata(path)?.permissions().mode() & !PERMISSIONS;
-    let mode = others | mode & PERMISSIONS;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-#[cfg(unix)]
-fn set_owner(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
-    std::os::unix::fs::chown(path, Some(uid), Some(gid))
-}
-
-#[cfg(not(unix))]
-fn set_mode(_path: &Path, _mode: u32) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-#[cfg(not(unix))]
-fn set_owner(_path: &Path, _uid: u32, _gid: u32) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
 }

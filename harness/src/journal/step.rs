@@ -1,6 +1,6 @@
 //! An undo step that can be stored in a journal.
 
-use super::condition::{UndoCondition, make_absolute};
+use super::condition::{FileIdentity, UndoCondition, make_absolute};
 use super::error::UndoError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,8 +11,9 @@ use std::time::SystemTime;
 /// One step that undoes a part of a fault. A journal stores steps as JSON.
 ///
 /// The steps of a fault run in the reverse order of their recording. They usually run in the test's
-/// process. If a test outside of the sandbox was killed, the steps run in the runner instead. The
-/// conditions of all steps are checked before the first step runs.
+/// process. If a test outside of the sandbox was killed, the steps run in the runner instead. If
+/// the runner was killed too, they run in the test's supervisor, or in a later run. The conditions
+/// of all steps are checked before the first step runs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct UndoStep {
@@ -21,6 +22,12 @@ pub struct UndoStep {
     /// The condition under which the action applies; `None` means always.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub condition: Option<UndoCondition>,
+    /// The file that the step changes. The journal sets this field in a journal file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) file: Option<FileIdentity>,
+    /// Whether the condition has been checked and the step may have run in part.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) begun: bool,
 }
 
 /// The action of an [`UndoStep`].
@@ -43,6 +50,9 @@ pub enum UndoAction {
         replaced: u64,
         /// The modification time to set after the write. `None` keeps the time of the write.
         modified: Option<SystemTime>,
+        /// The bytes that the fault puts in the place of `content`, if they are known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        damage: Option<SavedContent>,
     },
     /// Removes a file, a symlink or an empty directory.
     #[non_exhaustive]
@@ -115,6 +125,8 @@ impl UndoStep {
         Self {
             action,
             condition: None,
+            file: None,
+            begun: false,
         }
     }
 
@@ -135,6 +147,7 @@ impl UndoStep {
             // The step replaces the whole file, however long the file is when the step runs.
             replaced: u64::MAX,
             modified: metadata.modified().ok(),
+            damage: None,
         }))
     }
 
@@ -158,7 +171,19 @@ impl UndoStep {
             content: SavedContent::Bytes(content),
             replaced,
             modified: Some(modified),
+            damage: None,
         })
+    }
+
+    /// Adds the bytes that the fault will write in the place of the saved bytes. A later run can
+    /// then recognise damage that is incomplete because the test was killed. Has an effect only on
+    /// steps that restore bytes.
+    #[must_use]
+    pub fn with_damage(mut self, bytes: Vec<u8>) -> Self {
+        if let UndoAction::Restore { damage, .. } = &mut self.action {
+            *damage = Some(SavedContent::Bytes(bytes));
+        }
+        self
     }
 
     /// Returns a step that removes the file, symlink or empty directory that the fault will create
@@ -246,9 +271,16 @@ impl UndoStep {
             condition.make_absolute()?;
         }
         match &mut self.action {
-            UndoAction::Restore { path, content, .. } => {
-                if let SavedContent::File(saved) = content {
-                    make_absolute(saved)?;
+            UndoAction::Restore {
+                path,
+                content,
+                damage,
+                ..
+            } => {
+                for saved in [content].into_iter().chain(damage) {
+                    if let SavedContent::File(saved) = saved {
+                        make_absolute(saved)?;
+                    }
                 }
                 make_absolute(path)
             }

@@ -1,11 +1,13 @@
 //! Records the undo steps of a fault during the injection.
 
-use super::condition::{UndoCondition, symlink_metadata};
+use super::condition::{FileIdentity, UndoCondition, metadata, symlink_metadata};
+use super::damage;
 use super::error::UndoError;
 use super::execution;
 use super::handler::UndoHandler;
 use super::step::{UndoAction, UndoStep};
-use super::store::{self, JournalFile};
+use super::store::JournalFile;
+use super::undone_by::UndoneBy;
 use crate::os::resource_limit::with_limits_lifted;
 use clarity_chaos_record::UndoOutcome;
 use std::fs;
@@ -25,11 +27,12 @@ impl UndoJournal {
     /// directory of the case.
     pub(crate) fn new(scratch: PathBuf, fault: String) -> Self {
         Self {
-            scratch,
             content: JournalFile {
+                directory: scratch.clone(),
                 fault,
                 steps: Vec::new(),
             },
+            scratch,
             is_written: false,
         }
     }
@@ -50,6 +53,15 @@ impl UndoJournal {
                 _ => {}
             }
             self.is_written |= outlives_test(&step, &self.scratch);
+            if let UndoAction::Restore { damage, .. } = &mut step.action
+                && !self.is_written
+            {
+                // Only the journal's file needs these bytes.
+                *damage = None;
+            }
+            if self.is_written {
+                identify(&mut step)?;
+            }
             self.content.steps.push(step);
             self.write()
         })
@@ -62,8 +74,28 @@ impl UndoJournal {
             let path = std::path::absolute(path).map_err(UndoError::file("find", path))?;
             let condition = UndoCondition::unchanged(&path)?;
             for step in &mut self.content.steps {
-                if step.path() == Some(&path) {
-                    step.condition = Some(condition.clone());
+                if step.path() != Some(&path) {
+                    continue;
+                }
+                step.condition = Some(condition.clone());
+                if self.is_written {
+                    identify(step)?;
+                    damage::save(&mut step.action)?;
+                }
+            }
+            self.write()
+        })
+    }
+
+    /// Tells the journal that the fault has created the file that a recorded step removes at
+    /// `path`. A later run then removes no other file.
+    pub(crate) fn created(&mut self, path: &Path) -> Result<(), UndoError> {
+        with_limits_lifted(|| {
+            let path = std::path::absolute(path).map_err(UndoError::file("find", path))?;
+            let file = symlink_metadata(&path)?.as_ref().map(FileIdentity::from);
+            for step in &mut self.content.steps {
+                if matches!(&step.action, UndoAction::Remove { path: of } if *of == path) {
+                    step.file.clone_from(&file);
                 }
             }
             self.write()
@@ -73,14 +105,7 @@ impl UndoJournal {
     /// Runs the steps, the latest first, up to the first failure. The failed step and the steps
     /// recorded before it stay in the journal.
     pub(crate) fn undo(&mut self) -> UndoOutcome {
-        with_limits_lifted(|| {
-            let execution = execution::run(std::mem::take(&mut self.content.steps));
-            self.content.steps = execution.remaining;
-            if self.content.steps.is_empty() && self.is_written {
-                store::forget(&self.scratch);
-            }
-            execution.outcome
-        })
+        with_limits_lifted(|| execution::run(&mut self.content, self.is_written, UndoneBy::Test))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -89,10 +114,22 @@ impl UndoJournal {
 
     fn write(&mut self) -> Result<(), UndoError> {
         match self.is_written {
-            true => self.content.write(&self.scratch),
+            true => self.content.write(),
             false => Ok(()),
         }
     }
+}
+
+/// Records the file that the step changes, if the file exists.
+fn identify(step: &mut UndoStep) -> Result<(), UndoError> {
+    step.file = match &step.action {
+        UndoAction::Restore { path, .. }
+        | UndoAction::SetMode { path, .. }
+        | UndoAction::SetOwner { path, .. }
+        | UndoAction::SetTimes { path, .. } => metadata(path)?.as_ref().map(FileIdentity::from),
+        UndoAction::Remove { .. } | UndoAction::Rename { .. } | UndoAction::Custom { .. } => None,
+    };
+    Ok(())
 }
 
 /// Whether the damage that the step undoes can outlive a killed test. Damage in the directory of

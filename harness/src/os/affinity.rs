@@ -10,8 +10,10 @@
 //! test takes 590 µs.
 //!
 //! So each worker has a processor for these steps. The test's own thread, and all threads and
-//! processes that it starts, may run on any processor.
+//! processes that it starts, may run on any processor. So may the supervisors that a bound thread
+//! starts, and their tests.
 
+use rustix::process::getpid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -43,11 +45,13 @@ pub(crate) fn bound() -> Option<usize> {
     BOUND.get()
 }
 
-/// Binds this thread, and threads that it starts later, to this processor. Does nothing if
-/// `processor` is `None`.
+/// Binds this thread, and threads that it starts later, to this processor. Binds no thread if
+/// `processor` is `None`. The first call remembers [`ALLOWED`].
 pub(crate) fn bind(processor: Option<usize>) {
-    let Some(processor) = processor else { return };
-    if allowed().is_some() && BOUND.get() != Some(processor) {
+    let (Some(_allowed), Some(processor)) = (allowed(), processor) else {
+        return;
+    };
+    if BOUND.get() != Some(processor) {
         let mut set = CpuSet::new();
         set.set(processor);
         // A failure is ignored: it only costs speed.
@@ -57,9 +61,26 @@ pub(crate) fn bind(processor: Option<usize>) {
     }
 }
 
-/// Undoes [`bind`]: this thread can run on all [`ALLOWED`] processors again.
+/// Undoes [`bind`]: this thread can run on all [`ALLOWED`] processors again. Also undoes the change
+/// of another process.
+///
+/// A new thread or process inherits the processors of the thread that starts it. So call this
+/// function before this thread starts a thread or process that must not be bound.
 pub(crate) fn unbind() {
-    if let Some(Some(allowed)) = ALLOWED.get() {
-        let _ = sched_setaffinity(None, allowed);
+    if let Some(allowed) = allowed() {
+        // Fails only if the system has taken all of these processors away, and has itself chosen
+        // others for this thread.
+        let _ = sched_setaffinity(None, &allowed);
+        BOUND.set(None);
+    }
+}
+
+/// Undoes [`bind`] for this thread and for the main thread of its process.
+// The main thread waits for this thread. If it undid `bind` itself before it starts this thread,
+// the kernel would start this thread on another processor.
+pub(crate) fn unbind_with_main_thread() {
+    unbind();
+    if let Some(allowed) = allowed() {
+        let _ = sched_setaffinity(Some(getpid()), &allowed);
     }
 }

@@ -10,6 +10,11 @@ use std::path::{Path, PathBuf};
 /// Moves the directory `from` to the path `to`, and replaces an existing directory there. Creates
 /// the parents of `to`. Keeps modes, symlinks and hard links. Leaves out devices, FIFOs and sockets
 /// if `to` is on another file system.
+///
+/// # Errors
+///
+/// When the directory cannot be moved. It then stays at `from`; only if `to` is a complete copy, a
+/// part of `from` can be missing.
 pub(crate) fn move_directory(from: &Path, to: &Path) -> io::Result<()> {
     remove(to)?;
     if let Some(parent) = to.parent() {
@@ -18,7 +23,11 @@ pub(crate) fn move_directory(from: &Path, to: &Path) -> io::Result<()> {
     if fs::rename(from, to).is_ok() {
         return Ok(());
     }
-    copy(from, to, &mut BTreeMap::new())?;
+    if let Err(error) = copy(from, to, &mut BTreeMap::new()) {
+        // An incomplete copy would be mistaken for the directory.
+        let _ = remove(to);
+        return Err(error);
+    }
     remove_directory(from)
 }
 

@@ -103,7 +103,10 @@ impl ProcessEntry {
 
     /// Gives the command line of the process. Gives the program's name in brackets if the command
     /// line is missing.
-    pub(crate) fn command_line(&self) -> String {
+    ///
+    /// A fork that has executed no program has the command line of the test's process. Its second
+    /// word is `internal_argument`. Gives the name of the fork instead.
+    pub(crate) fn describe(&self, internal_argument: &str) -> String {
         let arguments =
             fs::read(format!("/proc/{}/cmdline", self.pid.as_raw_nonzero())).unwrap_or_default();
         let words: Vec<_> = arguments
@@ -111,7 +114,9 @@ impl ProcessEntry {
             .filter(|word| !word.is_empty())
             .map(String::from_utf8_lossy)
             .collect();
-        if words.is_empty() {
+        if words.get(1).is_some_and(|word| word == internal_argument) {
+            format!("{}, a fork of the test's process", self.name)
+        } else if words.is_empty() {
             format!("[{}]", self.name)
         } else {
             words.join(" ")

@@ -1,23 +1,40 @@
 //! Reads the captured output of a test with a bounded amount of memory.
 
+use crate::runner::reports::is_github_job;
 use clarity_chaos_record::CapturedOutput;
+use clarity_chaos_report::workflow_commands::CommandFilter;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
 /// The number of bytes that are kept from the start of a long output.
-const HEAD: u64 = 1 << 20;
+pub(crate) const HEAD: u64 = 1 << 20;
 /// The number of bytes that are kept from the end of a long output.
-const TAIL: u64 = 3 << 20;
+pub(crate) const TAIL: u64 = 3 << 20;
 
 /// Reads the output of a test: `total` bytes from the current position of `file`. Keeps only the
 /// first 1 MiB and the last 3 MiB of an output over 4 MiB.
 pub(crate) fn read(file: &mut File, total: u64) -> io::Result<CapturedOutput> {
+    let mut output = CapturedOutput::default();
+    output.text = String::from_utf8_lossy(&read_bytes(file, total)?).into_owned();
+    output.total_bytes = total;
+    output.omitted_bytes = omitted(total);
+    Ok(output)
+}
+
+/// Returns the number of bytes that are cut out of an output of `total` bytes.
+fn omitted(total: u64) -> u64 {
+    total.saturating_sub(HEAD + TAIL)
+}
+
+/// Reads the kept bytes of an output, as [`read`] does.
+pub(crate) fn read_bytes(file: &mut File, total: u64) -> io::Result<Vec<u8>> {
     let from = file.stream_position()?;
     let mut bytes = Vec::new();
-    let omitted = total.saturating_sub(HEAD + TAIL);
+    let omitted = omitted(total);
     if omitted == 0 {
         file.read_to_end(&mut bytes)?;
     } else {
@@ -26,33 +43,50 @@ pub(crate) fn read(file: &mut File, total: u64) -> io::Result<CapturedOutput> {
         file.seek(SeekFrom::Start(from + total - TAIL))?;
         file.take(TAIL).read_to_end(&mut bytes)?;
     }
-    let mut output = CapturedOutput::default();
-    output.text = String::from_utf8_lossy(&bytes).into_owned();
-    output.total_bytes = total;
-    output.omitted_bytes = omitted;
-    Ok(output)
+    Ok(bytes)
 }
 
 /// The interval at which `copy_while` copies new output.
 const INTERVAL: Duration = Duration::from_millis(20);
+/// The largest number of bytes that `copy_while` copies at once.
+const CHUNK: u64 = 1 << 16;
 
 /// Runs `work`. Meanwhile copies new output from `file` to standard output, or to standard error if
-/// `to_stderr` is true.
-pub(crate) fn copy_while<T>(mut file: File, to_stderr: bool, work: impl FnOnce() -> T) -> T {
+/// `to_stderr` is true. Neutralises workflow commands in the output. In a job of GitHub Actions,
+/// each line gets a visible prefix. Stores the number of copied bytes in `copied`.
+pub(crate) fn copy_while<T>(
+    file: File,
+    copied: &AtomicU64,
+    to_stderr: bool,
+    work: impl FnOnce() -> T,
+) -> T {
     thread::scope(|scope| {
         let (done, wait) = mpsc::channel::<()>();
         scope.spawn(move || {
+            let mut filter = CommandFilter::new(is_github_job());
+            // Errors are ignored: a closed terminal must not fail the test.
+            let write = |bytes: &[u8]| {
+                let _ = match to_stderr {
+                    true => io::stderr().write_all(bytes),
+                    false => io::stdout().write_all(bytes),
+                };
+            };
             loop {
                 let last = wait.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
-                let mut bytes = Vec::new();
-                // Errors are ignored: a closed terminal must not fail the test.
-                let _ = file.read_to_end(&mut bytes);
-                let _ = if to_stderr {
-                    io::stderr().write_all(&bytes)
-                } else {
-                    io::stdout().write_all(&bytes)
-                };
+                loop {
+                    let mut bytes = Vec::new();
+                    let read = (&file).take(CHUNK).read_to_end(&mut bytes);
+                    if bytes.is_empty() {
+                        break;
+                    }
+                    write(&filter.filter(&bytes));
+                    copied.fetch_add(bytes.len() as u64, Ordering::SeqCst);
+                    if read.is_err() {
+                        break;
+                    }
+                }
                 if last {
+                    write(&filter.finish());
                     break;
                 }
             }

@@ -2,9 +2,9 @@
 //! record.
 
 use crate::data::case::{Case, CaseSpec, KeepPolicy};
-use crate::data::fault_selection::FaultSelection;
 use crate::data::process_report::ProcessReport;
-use crate::journal::{self, Recovery};
+use crate::journal::{self, Recovery, UndoneBy};
+use crate::os::directory_lock::lock_exclusive;
 use crate::registration::origin::Origin;
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::captured_output;
@@ -12,9 +12,11 @@ use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::{HomeChoice, KeepDirs, Options};
 use crate::runner::determinism;
 use crate::runner::evidence;
+use crate::runner::history::FailedWrites;
 use crate::runner::in_process::InProcess;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::replay;
+use crate::runner::run_overrides::RunOverrides;
 use crate::runner::suspensions::Suspensions;
 use crate::runner::verdict;
 use crate::runner::worker_pool::{WorkerLease, WorkerPool};
@@ -38,6 +40,8 @@ pub(crate) struct CaseRunner {
     pub(crate) seed: Seed,
     pub(crate) isolation: Isolation,
     pub(crate) kept_states: KeptStates,
+    /// The failed writes to the history.
+    pub(crate) failed_writes: Mutex<FailedWrites>,
     /// The times during which the run was stopped.
     pub(crate) suspensions: Suspensions,
     pub(crate) workers: Arc<WorkerPool>,
@@ -46,40 +50,6 @@ pub(crate) struct CaseRunner {
     pub(crate) fresh: Option<(Arc<WorkerPool>, PathBuf)>,
     /// With `--isolation thread`: the directory of the cases, which run in the runner's process.
     pub(crate) in_process: Option<Mutex<InProcess>>,
-}
-
-/// Settings for one run of a test. They replace settings of the command line.
-#[derive(Clone, Debug)]
-pub(crate) struct RunOverrides {
-    /// The root seed, from which the test's own seed is derived.
-    pub(crate) root_seed: Seed,
-    pub(crate) keep: KeepPolicy,
-    /// Whether the test's output is hidden even with `--nocapture`.
-    pub(crate) is_quiet: bool,
-    /// The timeout, if it differs from the test's usual timeout.
-    pub(crate) timeout: Option<Duration>,
-    /// Whether the test runs in a newly executed process. Has an effect only with
-    /// `--check-determinism`.
-    pub(crate) is_fresh: bool,
-    /// Whether every second thread of the test starts late.
-    pub(crate) late_starts: bool,
-    /// The faults that take effect; `None` for all.
-    pub(crate) restriction: Option<FaultSelection>,
-}
-
-impl RunOverrides {
-    /// Overrides only the root seed.
-    pub(crate) fn new(root_seed: Seed) -> Self {
-        Self {
-            root_seed,
-            keep: KeepPolicy::AsConfigured,
-            is_quiet: false,
-            timeout: None,
-            is_fresh: false,
-            late_starts: false,
-            restriction: None,
-        }
-    }
 }
 
 impl CaseRunner {
@@ -200,6 +170,9 @@ impl CaseRunner {
         };
         let found = executor.workspace().evidence(&case);
         let touched = found.stray_files.touched;
+        // A supervisor that has died may have left the test's process.
+        let is_guarded = case.spec.sandboxed && record.sandbox.files.enforced;
+        let is_over = ended.is_ok() || is_guarded || has_ended(&case);
         found.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
         evidence::add_suspensions(&mut record, self.suspensions.since(began));
         // A fresh run only repeats a passed run, and may be slower.
@@ -209,24 +182,27 @@ impl CaseRunner {
         // A sandboxed test could write any path into its journals, so the runner does not trust the
         // journals. The runner does not need them either: in the sandbox, the test could not damage
         // files outside its own directory.
-        let recovery = match case.spec.sandboxed {
-            true => Recovery::default(),
-            false => journal::recover(&case.undo()),
+        let recovery = match (is_guarded, is_over) {
+            (true, _) => Recovery::default(),
+            (false, true) => journal::recover(&case.undo(), UndoneBy::Runner),
+            (false, false) => still_running(&case),
         };
         record.add_undone(recovery.outcomes);
-        let collected = match record.verdict.is_failure() {
-            true => with_context("keep the states of", &case, KeptStates::collect(&case)),
-            false => Ok(()),
+        let uncollected = match record.verdict.is_failure() {
+            true => KeptStates::collect(&case).err(),
+            false => None,
         };
         let workspace = executor.workspace();
-        let cleaned = match overrides.keep {
+        let cleaned = match (overrides.keep, uncollected) {
             _ if !recovery.kept.is_empty() => {
                 keep_journals(&mut record, workspace, &case, touched, recovery.kept)
             }
-            KeepPolicy::AsConfigured => self.keep_or_remove(&mut record, workspace, &case, touched),
-            KeepPolicy::Never => remove(workspace, &case, touched),
+            (_, Some(error)) => self.keep_states(&mut record, workspace, &case, touched, &error),
+            (KeepPolicy::AsConfigured, None) => {
+                self.keep_or_remove(&mut record, workspace, &case, touched)
+            }
+            (KeepPolicy::Never, None) => remove(workspace, &case, touched),
         };
-        let cleaned = cleaned.and(collected);
         let is_reusable = cleaned.is_ok() && record.kept_dir.is_none();
         let cleaned = match executor {
             // The worker is released only after the cleanup: the worker's next case uses the same
@@ -271,9 +247,9 @@ impl CaseRunner {
         let CaseSpec { timeout, grace, .. } = case.spec;
         let limit = timeout.saturating_add(grace).saturating_add(SLACK);
         if self.options.libtest.nocapture && !is_quiet {
-            let output = lease.workspace().open_output()?;
+            let (output, copied) = lease.workspace().open_output()?;
             let run = || lease.run(case, limit);
-            captured_output::copy_while(output, self.options.is_json(), run)
+            captured_output::copy_while(output, &copied, self.options.is_json(), run)
         } else {
             lease.run(case, limit)
         }
@@ -297,6 +273,24 @@ impl CaseRunner {
         record.replay_command =
             replay::case_command(&self.origin, &self.options, &spec.name, root_seed);
         record
+    }
+
+    /// Keeps the directory of a case, because its states could not be moved to the history.
+    fn keep_states(
+        &self,
+        record: &mut Record,
+        workspace: &mut Workspace,
+        case: &Case,
+        touched: bool,
+        error: &io::Error,
+    ) -> io::Result<()> {
+        let states = case.states();
+        let text = format!("the broken states stay in {}: {error}", states.display());
+        let failed_writes = self.failed_writes.lock();
+        let mut failed_writes = failed_writes.unwrap_or_else(PoisonError::into_inner);
+        failed_writes.add(text);
+        record.kept_dir = Some(case.root().to_owned());
+        with_context("keep", case, workspace.keep(case, touched))
     }
 
     /// Keeps or removes the directory of a case, as `--keep-dirs` requires.
@@ -323,6 +317,27 @@ impl CaseRunner {
             remove(workspace, case, touched)
         }
     }
+}
+
+/// Whether the test's process ends within [`SLACK`].
+fn has_ended(case: &Case) -> bool {
+    // The process has a lock of this directory.
+    matches!(
+        lock_exclusive(case.worker_dir().root(), SLACK),
+        Ok(Some(_lock))
+    )
+}
+
+/// Undoes nothing, because the test's process could damage the files again.
+fn still_running(case: &Case) -> Recovery {
+    let mut recovery = Recovery::default();
+    if journal::has_journal(&case.undo()) {
+        recovery.kept.push(format!(
+            "the test's process is still running; the journals of its faults are kept in {}",
+            case.undo().display()
+        ));
+    }
+    recovery
 }
 
 /// Keeps the directory of a case, because some of its faults could not be undone. Adds the

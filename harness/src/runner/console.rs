@@ -23,7 +23,7 @@ use crate::runner::cli::nightly_flags::TimeLimits;
 use anstyle::{AnsiColor, Style};
 use clarity_chaos_record::{Record, Seed, Verdict};
 use clarity_chaos_report as report;
-use clarity_chaos_report::format_seconds;
+use clarity_chaos_report::{first_line, format_seconds};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,7 +178,7 @@ impl Console {
         let mut text = format!("test {name} ... ");
         let record = match outcome {
             TestOutcome::NotRun(reason) => {
-                let _ = writeln!(text, "{WARN}ignored{WARN:#} ({reason})");
+                let _ = writeln!(text, "{WARN}ignored{WARN:#} ({})", first_line(reason));
                 return text;
             }
             TestOutcome::Ran(record) => record,
@@ -193,7 +193,7 @@ impl Console {
             }
             Verdict::Passed => write!(text, "{PASS}ok{PASS:#}"),
             Verdict::Skipped { reason } => {
-                write!(text, "{WARN}ignored{WARN:#} ({reason})")
+                write!(text, "{WARN}ignored{WARN:#} ({})", first_line(reason))
             }
             _ => write!(text, "{FAIL}FAILED{FAIL:#}"),
         };

@@ -2,6 +2,7 @@
 
 use crate::registration::origin::Origin;
 use crate::runner;
+use crate::runner::standard_streams::print_error;
 use crate::supervisor::entry::run_role;
 use crate::supervisor::role::RoleMessage;
 use std::env;
@@ -22,7 +23,7 @@ pub fn main(origin: Origin) -> ExitCode {
             runner::main(&origin)
         }
         Some(message) => message.and_then(run_role).unwrap_or_else(|error| {
-            eprintln!("clarity-chaos: {error}");
+            print_error(format_args!("clarity-chaos: {error}"));
             ExitCode::FAILURE
         }),
     }

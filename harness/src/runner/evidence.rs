@@ -2,6 +2,7 @@
 //! evidence.
 
 use crate::data::duration::microseconds;
+use crate::data::exit_status::ExitStatus;
 use crate::data::process_report::ProcessReport;
 use crate::registration::NON_DESTRUCTIVE;
 use crate::runner::verdict;
@@ -18,9 +19,13 @@ const OUTPUT_END: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Evidence {
     pub(crate) timeline: io::Result<Vec<Event>>,
+    /// The error with which the last write to the timeline failed. Events are missing then.
+    pub(crate) unwritten: Option<io::Error>,
     /// The progress of the exploration that was running when the case ended.
     pub(crate) exploring: Option<String>,
     pub(crate) output: io::Result<CapturedOutput>,
+    /// The reason why the output was not bounded on disk; `None` if it was.
+    pub(crate) unbounded_output: Option<String>,
     pub(crate) stray_files: StrayFiles,
 }
 
@@ -57,6 +62,11 @@ impl Evidence {
                 .timeline
                 .push(Event::new(at_us, "the runner", exploring));
         }
+        if let Some(text) = self.unbounded_output {
+            let at_us = record.timeline.last().map_or(0, |event| event.at_us);
+            let note = EventKind::Note { text };
+            record.timeline.push(Event::new(at_us, "the runner", note));
+        }
         record.output = self.output.unwrap_or_default();
         add_events(record);
         record.oracles = SeenOracle::all_on(&record.timeline);
@@ -75,6 +85,18 @@ impl Evidence {
             (Ok(_), Some(error)) => Verdict::Lost {
                 error: format!("failed to read the timeline or output of the test: {error}"),
             },
+            // Without the missing events, a timeout or a signal is still certain, but no other
+            // verdict is.
+            (Ok(ending), None)
+                if self.unwritten.is_some()
+                    && ending.stop_reason.is_none()
+                    && matches!(ending.exit_status, ExitStatus::Code(_)) =>
+            {
+                let error = self.unwritten.map(|error| error.to_string());
+                Verdict::Lost {
+                    error: error.unwrap_or_default(),
+                }
+            }
             (Ok(ending), None) => verdict::decide(
                 &record.timeline,
                 ending,

@@ -2,6 +2,7 @@
 //! parts.
 
 use crate::runner::sandbox_probe::{ProbedTests, SandboxProbe};
+use crate::supervisor::remedies;
 use std::fmt::Write as _;
 
 pub(crate) fn header(
@@ -25,6 +26,9 @@ pub(crate) fn header(
     if let Some(tests) = sandboxed {
         let _ = write!(text, "\n{}", title("sandbox", tests));
         render_parts(&mut text, tests);
+        for remedy in remedies(&tests.sandbox) {
+            let _ = write!(text, "\n    remedy: {remedy}");
+        }
     }
     if let Some(tests) = open {
         let _ = write!(text, "\n{}", title("no sandbox", tests));

@@ -6,12 +6,14 @@
 //!   last-seed
 //!   records/NAME.json
 //!   states/NAME/SEED/   copies of states in which the invariant of an exploration did not hold
+//!   profiles/           coverage data of the tests, unless `LLVM_PROFILE_FILE` is set
 //! ```
 
 use crate::data::case::file_name;
 use crate::os::atomic_file::{write_atomically, write_json_atomically};
 use crate::registration::TestCase;
 use crate::registration::origin::Origin;
+use crate::runner::target_directory::target_directory;
 use clarity_chaos_record::{Record, Seed, Verdict};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -28,8 +30,8 @@ pub(crate) struct History {
 
 impl History {
     /// Returns the history in the directory `given`. The default directory is
-    /// `chaos/PACKAGE/TARGET` in Cargo's target directory. If Cargo's target directory is unknown,
-    /// the system's directory for temporary files takes its place.
+    /// `chaos/PACKAGE/TARGET` in Cargo's target directory. If Cargo's target directory is unknown
+    /// or does not exist, the system's directory for temporary files takes its place.
     pub(crate) fn new(origin: &Origin, given: Option<&Path>) -> Self {
         let root = given.map(Path::to_owned).unwrap_or_else(|| {
             let target = target_directory(origin).unwrap_or_else(env::temp_dir);
@@ -105,10 +107,18 @@ impl History {
             let with_path = |error: String| format!("{}: {error}", path.display());
             match fs::read(&path) {
                 Ok(text) => {
-                    let last = serde_json::from_slice(&text);
-                    return last.map_err(|error| with_path(error.to_string()));
+                    let last: LastRecord = serde_json::from_slice(&text)
+                        .map_err(|error| with_path(error.to_string()))?;
+                    // On some file systems, names that differ in case are one file.
+                    if last.name != name {
+                        let other = format!("it is the record of `{}`", last.name);
+                        return Err(with_path(other));
+                    }
+                    return Ok(Some(last));
                 }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error)
+                    if error.kind() == io::ErrorKind::NotFound
+                        && fs::symlink_metadata(&path).is_err() => {}
                 Err(error) => return Err(with_path(error.to_string())),
             }
         }
@@ -120,15 +130,22 @@ impl History {
         self.root.join("states")
     }
 
+    /// The directory for coverage data of the tests.
+    pub(crate) fn profiles(&self) -> PathBuf {
+        self.root.join("profiles")
+    }
+
     fn record(&self, test: &str) -> PathBuf {
         let name = format!("{}.json", file_name(test));
         self.root.join("records").join(name)
     }
 
     /// Replaces the test's last record atomically: a reader sees either the old record or the new
-    /// one.
+    /// one. On an error, the old record stays.
     pub(crate) fn save(&self, record: &Record) -> io::Result<()> {
-        write_json_atomically(&self.record(&record.name), record)
+        let path = self.record(&record.name);
+        write_json_atomically(&path, record)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
     fn last_seed_file(&self) -> PathBuf {
@@ -145,25 +162,52 @@ pub(crate) struct Failures {
     pub(crate) warnings: Vec<String>,
 }
 
+/// The failed writes of a run to its history. They cause warnings, and do not fail the run.
+#[derive(Debug, Default)]
+pub(crate) struct FailedWrites {
+    /// The number of records that could not be written, and the error of the first one.
+    records: Option<(usize, String)>,
+    others: Vec<String>,
+}
+
+impl FailedWrites {
+    /// Adds a failed [`History::save`].
+    pub(crate) fn add_record(&mut self, error: &io::Error) {
+        let first = || (0, error.to_string());
+        self.records.get_or_insert_with(first).0 += 1;
+    }
+
+    /// Adds another failed write. `text` says what could not be written, and the reason.
+    pub(crate) fn add(&mut self, text: String) {
+        self.others.push(text);
+    }
+
+    /// Returns a warning for each kind of failed write.
+    pub(crate) fn warnings(self) -> impl Iterator<Item = String> {
+        let records = self.records.map(|(count, error)| {
+            let records = match count {
+                1 => "a record was".to_owned(),
+                count => format!("{count} records were"),
+            };
+            format!("{records} not written, so --last-failed sees earlier results: {error}")
+        });
+        self.others
+            .into_iter()
+            .chain(records)
+            .map(|text| format!("{text}; {REMEDY}"))
+    }
+}
+
+/// The remedy for a history that cannot be written.
+pub(crate) const REMEDY: &str = "--history DIR (CHAOS_HISTORY) sets another directory";
+
 /// The fields of a test's last record that [`History::failures`] needs.
 #[derive(Deserialize)]
 struct LastRecord {
+    name: String,
     root_seed: Seed,
     #[serde(flatten)]
     verdict: Verdict,
-}
-
-/// Finds Cargo's target directory. For a test target, it is the parent of `CARGO_TARGET_TMPDIR`.
-/// Otherwise, it is the binary's nearest ancestor that contains a `CACHEDIR.TAG`.
-fn target_directory(origin: &Origin) -> Option<PathBuf> {
-    if let Some(tmpdir) = origin.target_tmpdir {
-        return Path::new(tmpdir).parent().map(Path::to_owned);
-    }
-    let binary = env::current_exe().ok()?;
-    let mut directories = binary.ancestors().skip(1);
-    directories
-        .find(|directory| directory.join("CACHEDIR.TAG").exists())
-        .map(Path::to_owned)
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 //! The first signal ends the running tests, which undo their faults. No further test starts, and
 //! the run reports the finished tests. A test on a thread of the runner cannot end: its faults are
 //! undone, and it ends with the runner. The second signal ends the runner at once. Then the
-//! supervisors clean up.
+//! supervisors end the tests, undo their faults, and clean up.
 
 #[cfg(unix)]
 mod unix {
     use crate::os::signals::is_ignored;
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::flag;
     use signal_hook::low_level::pipe;
     use std::io::{self, Read as _};
@@ -30,7 +30,7 @@ mod unix {
             let (mut receiver, sender) = UnixStream::pair()?;
             let signal = Arc::new(AtomicUsize::new(0));
             let second = Arc::new(AtomicBool::new(false));
-            for number in [SIGHUP, SIGINT, SIGTERM] {
+            for number in [SIGHUP, SIGINT, SIGQUIT, SIGTERM] {
                 // Under `nohup`, or in the background of a shell, the process starts with some
                 // signals ignored. The process continues to ignore these signals.
                 if is_ignored(number) {

@@ -28,22 +28,36 @@ impl KeptStates {
     /// Removes the copies that earlier runs of these tests left.
     pub(crate) fn clear<'a>(&self, tests: impl Iterator<Item = &'a str>) -> io::Result<()> {
         for test in tests {
-            directory::remove(&self.root.join(file_name(test)))?;
+            let states = self.root.join(file_name(test));
+            match directory::remove(&states) {
+                // A file is where the history should be, so there are no states.
+                Err(error) if error.kind() == io::ErrorKind::NotADirectory => {}
+                removed => removed.map_err(|error| with_path(&states, &error))?,
+            }
         }
         Ok(())
     }
 
     /// Moves the copies of a failed case out of the case's directory. Does nothing if there are
     /// none.
+    ///
+    /// # Errors
+    ///
+    /// When the copies cannot be moved. They stay in the case's directory.
     pub(crate) fn collect(case: &Case) -> io::Result<()> {
         #[cfg(unix)]
         if let Some(to) = &case.spec.kept_states
             && std::fs::symlink_metadata(case.states()).is_ok_and(|found| found.is_dir())
         {
-            crate::os::directory_move::move_directory(&case.states(), to)?;
+            let moved = crate::os::directory_move::move_directory(&case.states(), to);
+            moved.map_err(|error| with_path(to, &error))?;
         }
         #[cfg(not(unix))]
         let _ = case;
         Ok(())
     }
+}
+
+fn with_path(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

@@ -2,6 +2,7 @@
 
 use crate::registration::TestCase;
 use crate::runner::cli::Options;
+use clarity_chaos_report::workflow_commands::{neutralize, neutralize_json};
 use serde_json::{Value, json};
 use std::io::{self, Write};
 
@@ -23,7 +24,7 @@ fn list_as_text(out: &mut impl Write, tests: &[&TestCase], terse: bool) -> io::R
                 writeln!(out, "    [{}]", test.tags().join(", "))?;
             }
             for line in test.description().lines() {
-                writeln!(out, "    {line}")?;
+                writeln!(out, "    {}", neutralize(line))?;
             }
         }
     }
@@ -38,7 +39,8 @@ fn list_as_text(out: &mut impl Write, tests: &[&TestCase], terse: bool) -> io::R
 fn list_as_json(out: &mut impl Write, tests: &[&TestCase]) -> io::Result<()> {
     writeln!(out, "{}", json!({ "type": "suite", "event": "discovery" }))?;
     for test in tests {
-        writeln!(out, "{}", discovered(test))?;
+        let json = discovered(test).to_string();
+        writeln!(out, "{}", neutralize_json(&json))?;
     }
     let completed = json!({
         "type": "suite",

@@ -1,5 +1,6 @@
 //! A file to which a worker's test processes append their output or their timeline.
 
+use crate::os::write_failure;
 use std::fs::File;
 use std::io::{self, Seek as _};
 use std::path::PathBuf;
@@ -21,10 +22,18 @@ impl LogFile {
     /// Empties the file. A process that has the file open for appending then writes at the start of
     /// the file.
     pub(crate) fn clear(&mut self) -> io::Result<()> {
+        if self.failed_write().is_some() {
+            write_failure::clear(&self.file)?;
+        }
         match self.len()? {
             0 => Ok(()),
             _ => self.file.set_len(0),
         }
+    }
+
+    /// Gives the error with which a writer's last write to this file failed.
+    pub(crate) fn failed_write(&self) -> Option<io::Error> {
+        write_failure::read(&self.file)
     }
 
     /// Gives the length of the content so far, in bytes.
@@ -36,6 +45,11 @@ impl LogFile {
     pub(crate) fn rewound(&mut self) -> io::Result<&mut File> {
         self.file.rewind()?;
         Ok(&mut self.file)
+    }
+
+    /// Gives the file, at any position.
+    pub(crate) fn file(&self) -> &File {
+        &self.file
     }
 
     /// Opens the file once more, for a concurrent reader.

@@ -8,7 +8,8 @@
 use crate::data::case::KeepPolicy;
 use crate::data::fault_selection::{FaultSelection, SelectedFault};
 use crate::registration::TestCase;
-use crate::runner::case_runner::{CaseRunner, RunOverrides};
+use crate::runner::case_runner::CaseRunner;
+use crate::runner::run_overrides::RunOverrides;
 use clarity_chaos_record::{EventKind, Minimized, PlannedFault, Record, Verdict};
 use serde_json::Value;
 use std::time::{Duration, Instant};

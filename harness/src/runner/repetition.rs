@@ -2,7 +2,8 @@
 
 use crate::data::case::KeepPolicy;
 use crate::registration::TestCase;
-use crate::runner::case_runner::{CaseRunner, RunOverrides};
+use crate::runner::case_runner::CaseRunner;
+use crate::runner::run_overrides::RunOverrides;
 use clarity_chaos_record::{ClockKind, EventKind, Isolation, Record, Verdict};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use crate::runner::cli::Options;
 use crate::runner::reports;
+use crate::runner::standard_streams::print;
 use clarity_chaos_record::{Record, Seed, Verdict};
 use clarity_chaos_report::{Summary, elapsed, render_failure};
 use std::io;
@@ -17,12 +18,16 @@ pub(crate) fn report(suite: &str, records: &[Record], options: &Options) -> io::
     let failed = of(Verdict::is_failure);
     let skipped = of(|verdict| matches!(verdict, Verdict::Skipped { .. }));
     for record in records.iter().filter(|record| record.verdict.is_failure()) {
-        println!("---- {} ----\n{}\n", record.name, render_failure(record));
+        print(format_args!(
+            "---- {} ----\n{}\n",
+            record.name,
+            render_failure(record)
+        ));
     }
-    println!(
+    print(format_args!(
         "records: {} tests passed; {failed} failed; {skipped} skipped",
         records.len() - failed - skipped
-    );
+    ));
     let seed = records
         .first()
         .map_or(Seed::new(0), |first| first.root_seed);

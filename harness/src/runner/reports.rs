@@ -3,7 +3,10 @@
 use crate::os::atomic_file::write_atomically;
 use crate::runner::cli::Options;
 use crate::runner::provenance::provenance;
-use clarity_chaos_report::{JunitDialect, Summary, github, render_html, render_junit};
+use crate::runner::standard_streams::print_commands;
+use clarity_chaos_report::{
+    JunitDialect, JunitOptions, Summary, github, render_html, render_junit,
+};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -38,7 +41,8 @@ pub(crate) fn write(run: &Summary<'_>, options: &Options) -> WrittenReports {
             true => JunitDialect::Strict,
             false => JunitDialect::Extended,
         };
-        written.write("JUnit", path, render_junit(run, dialect));
+        let junit = JunitOptions::new(dialect).with_passed_output(options.junit_passed_output);
+        written.write("JUnit", path, render_junit(run, &junit));
     }
     if let Some(path) = &options.html {
         written.write("HTML", path, render_html(run, &provenance()));
@@ -47,18 +51,18 @@ pub(crate) fn write(run: &Summary<'_>, options: &Options) -> WrittenReports {
     written
 }
 
+/// Whether this process runs in a job of GitHub Actions.
+pub(crate) fn is_github_job() -> bool {
+    std::env::var("GITHUB_ACTIONS").as_deref() == Ok("true")
+}
+
 /// Prints annotations and writes the job summary, if this process runs in a GitHub Actions job.
 /// Returns an error if the summary cannot be written.
 fn report_to_github(run: &Summary<'_>, options: &Options) -> Option<String> {
-    if std::env::var("GITHUB_ACTIONS").as_deref() != Ok("true") {
+    if !is_github_job() {
         return None;
     }
-    for annotation in github::annotations(run) {
-        match options.is_json() {
-            true => eprintln!("{annotation}"),
-            false => println!("{annotation}"),
-        }
-    }
+    print_commands(&github::annotations(run), options.is_json());
     let path = std::env::var_os("GITHUB_STEP_SUMMARY")?;
     let path = Path::new(&path);
     let opened = File::options().append(true).create(true).open(path);

@@ -13,9 +13,10 @@ use crate::runner::case_runner::CaseRunner;
 use crate::runner::cli::Options;
 use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::console::Printer;
+use crate::runner::coverage_profile::profile_file;
 use crate::runner::exit_codes::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
 use crate::runner::header::header;
-use crate::runner::history::History;
+use crate::runner::history::{FailedWrites, History, REMEDY};
 use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
 use crate::runner::kept_states::KeptStates;
@@ -25,13 +26,14 @@ use crate::runner::repetition::Repetition;
 use crate::runner::reports;
 use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
+use crate::runner::standard_streams::{self, print_error};
 use crate::runner::suspensions::Suspensions;
 use crate::runner::worker_pool::{SharedByPools, WorkerPool};
 use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
 use clarity_chaos_report::{Summary, format_seconds};
 use std::collections::BTreeMap;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -63,8 +65,8 @@ impl TestRun {
     ///
     /// # Errors
     ///
-    /// When a directory, the file of `--logfile` or a signal handler cannot be created. With
-    /// `--history`, also when the seed cannot be saved.
+    /// When a directory, the file of `--logfile` or a signal handler cannot be created. A seed that
+    /// cannot be saved causes a warning only.
     pub(crate) fn new(
         origin: &Origin,
         options: Options,
@@ -74,19 +76,40 @@ impl TestRun {
         seed: Seed,
     ) -> io::Result<Self> {
         if let Err(error) = history.set_last_seed(seed) {
-            let text = format!("failed to save the seed of this run: {error}");
-            if options.history.is_some() {
-                return Err(io::Error::new(error.kind(), text));
-            }
-            eprintln!("warning: {text}; --seed last will not find it");
+            print_error(format_args!(
+                "warning: the seed was not saved, so --seed last does not find it: {error}; {REMEDY}"
+            ));
         }
-        let dir = RunDir::create()?;
+        if options.isolation == Some(Isolation::Thread) && reports::is_github_job() {
+            print_error(format_args!(
+                "warning: --isolation thread: GitHub's runner obeys workflow commands that tests print, \
+                  since this isolation does not capture their output"
+            ));
+        }
+        let (dir, recovery) = RunDir::create()?;
+        for fault in &recovery.undone {
+            print_error(format_args!(
+                "warning: a killed run left a fault in effect, which is undone now: {fault}"
+            ));
+        }
+        for fault in &recovery.kept {
+            print_error(format_args!(
+                "warning: a killed run left a fault in effect: {fault}"
+            ));
+        }
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
+        let mut failed_writes = FailedWrites::default();
+        let profile_file = profile_file(&history, &mut failed_writes);
         // Both pools number their workers together: all workers have directories in `dir`.
         let shared = SharedByPools::default();
         let pool = |isolation| {
-            let shared = shared.clone();
-            Arc::new(WorkerPool::new(isolation, dir.path().to_owned(), shared))
+            let (run, profile_file) = (dir.path().to_owned(), profile_file.clone());
+            Arc::new(WorkerPool::new(
+                isolation,
+                run,
+                shared.clone(),
+                profile_file,
+            ))
         };
         let workers = pool(isolation);
         let fresh = options
@@ -120,6 +143,7 @@ impl TestRun {
                 isolation,
                 kept_states: KeptStates::new(&history.states())?,
                 suspensions: shared.suspensions,
+                failed_writes: Mutex::new(failed_writes),
                 workers,
                 fresh,
                 in_process: match isolation {
@@ -167,19 +191,18 @@ impl TestRun {
             &sandbox_probe,
         );
         let options = &self.case_runner.options;
-        // Errors are ignored: the tests run even if the header cannot be printed.
         if options.is_json() {
-            let _ = writeln!(io::stderr(), "{header}");
+            print_error(format_args!("{header}"));
         } else {
-            let _ = writeln!(io::stdout(), "{header}");
+            standard_streams::print(format_args!("{header}"));
         }
         if options.require_sandbox && sandbox_probe.report_missing_parts() {
             return Ok(ExitCode::from(SANDBOX_MISSING));
         }
         let selected = selection.selected.iter().map(|test| test.name());
         if let Err(error) = self.case_runner.kept_states.clear(selected) {
-            self.add_error(format!(
-                "failed to remove the states of an earlier run: {error}"
+            locked(&self.case_runner.failed_writes).add(format!(
+                "states of an earlier run were not removed: {error}"
             ));
         }
 
@@ -201,13 +224,10 @@ impl TestRun {
         self.repetition.check(&self.case_runner, test, record);
     }
 
-    /// Saves a record in the history. Adds an error to the run if the record cannot be saved.
+    /// Saves a record in the history. Adds a warning to the run if the record cannot be saved.
     fn save_record(&self, record: &Record) {
         if let Err(error) = self.history.save(record) {
-            self.add_error(format!(
-                "failed to write the record of {}: {error}",
-                record.name
-            ));
+            locked(&self.case_runner.failed_writes).add_record(&error);
         }
     }
 
@@ -242,6 +262,7 @@ impl TestRun {
             seed,
             workers,
             fresh,
+            failed_writes,
             ..
         } = self.case_runner;
         drop((workers, fresh));
@@ -283,8 +304,13 @@ impl TestRun {
             took,
         });
         errors.extend(printer.error());
+        let failed_writes = failed_writes.into_inner();
+        let failed_writes = failed_writes.unwrap_or_else(PoisonError::into_inner);
+        for warning in failed_writes.warnings() {
+            print_error(format_args!("warning: {warning}"));
+        }
         for error in &errors {
-            eprintln!("error: {error}");
+            print_error(format_args!("error: {error}"));
         }
         let failed = !unmet.is_empty() || records.iter().any(|record| record.verdict.is_failure());
         Ok(if let Some(signal) = self.interruption.signal() {

@@ -2,6 +2,7 @@
 
 use crate::registration::TestCase;
 use crate::runner::case_runner::CaseRunner;
+use crate::runner::standard_streams::print_error;
 use clarity_chaos_record::Sandbox;
 use std::io;
 
@@ -56,7 +57,9 @@ impl SandboxProbe {
         let mut any = false;
         for (part, reason) in missing {
             any = true;
-            eprintln!("error: --require-sandbox: {part} not enforced: {reason}");
+            print_error(format_args!(
+                "error: --require-sandbox: {part} not enforced: {reason}"
+            ));
         }
         any
     }

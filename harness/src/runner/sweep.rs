@@ -2,9 +2,10 @@
 
 use crate::data::case::KeepPolicy;
 use crate::registration::TestCase;
-use crate::runner::case_runner::{CaseRunner, RunOverrides};
+use crate::runner::case_runner::CaseRunner;
 use crate::runner::console::{Printer, ProgressDisplay, ProgressUnit, slow_test_line};
 use crate::runner::regressions::Regressions;
+use crate::runner::run_overrides::RunOverrides;
 use crate::runner::threads;
 use clarity_chaos_record::{KEPT_FAILURES, Record, Results, Seed, SeedRange, Verdict};
 use std::collections::BTreeMap;

@@ -1,5 +1,6 @@
 //! Decides the verdict of a case from its timeline, the report about its process, and its leaks.
 
+use crate::data::closed_timeline;
 use crate::data::exit_status::ExitStatus;
 use crate::data::process_report::{ProcessReport, StopReason};
 use clarity_chaos_record::{BodyEnd, Event, EventKind, Leaks, Record, Verdict};
@@ -14,6 +15,18 @@ pub(crate) fn decide(
     output_end: &str,
     leaks: Option<&Leaks>,
 ) -> Verdict {
+    let consequence = match (ending.stop_reason, ending.exit_status) {
+        (Some(StopReason::TimedOut), _) => Some("; then it timed out".to_owned()),
+        (None, ExitStatus::Signal(signal)) => Some(format!("; then signal {signal} killed it")),
+        (None, ExitStatus::Code(closed_timeline::EXIT_CODE)) => Some(String::new()),
+        _ => None,
+    };
+    if let Some(consequence) = consequence
+        && let Some(message) = closed_timeline::message(output_end)
+    {
+        let message = message + &consequence;
+        return Verdict::Failed { message };
+    }
     match ending.stop_reason {
         Some(StopReason::TimedOut) => {
             return Verdict::TimedOut {
@@ -217,6 +230,20 @@ mod tests {
             decided("memory allocation of 1073741824 bytes failed\n"),
             Verdict::OutOfMemory
         );
+    }
+
+    #[test]
+    fn decide_names_closed_descriptors_only_with_notice_and_end() {
+        let notice = format!("{}\n", closed_timeline::NOTICE);
+        let decided = |status, output: &str| {
+            let verdict = decide(&[], &ended(status), Duration::ZERO, output, None);
+            verdict.to_string()
+        };
+        let closed = ExitStatus::Code(closed_timeline::EXIT_CODE);
+        assert!(decided(closed, &notice).contains("closed descriptors of the harness"));
+        assert!(decided(ExitStatus::Signal(6), &notice).contains("then signal 6 killed it"));
+        assert!(decided(closed, "").starts_with("the process exited with code 102"));
+        assert!(decided(ExitStatus::Code(0), &notice).starts_with("the process exited"));
     }
 
     #[test]

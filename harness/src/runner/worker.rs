@@ -5,6 +5,7 @@
 
 use crate::data::case::Case;
 use crate::data::process_report::ProcessReport;
+use crate::runner::coverage_profile;
 use crate::runner::suspensions::Suspensions;
 use crate::runner::workspace::Workspace;
 use crate::supervisor;
@@ -12,12 +13,16 @@ use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessa
 use crate::supervisor::role::{Role, SupervisorConfig};
 use clarity_chaos_record::Sandbox;
 use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The timeout for a supervisor's first message.
 const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// The interval at which the output of a running test is bounded.
+const BOUND_INTERVAL: Duration = Duration::from_millis(20);
 
 /// A supervisor process with its directory and pipes.
 #[derive(Debug)]
@@ -53,13 +58,17 @@ impl OrderPipe {
 
 impl Worker {
     /// Starts a supervisor. The inner error is the reason why the kernel refused the confinement.
+    ///
+    /// `profile_file` is the file for coverage data, if the environment does not name one.
     pub(super) fn start(
         post: SupervisorConfig,
         sandboxed: bool,
+        profile_file: Option<&Path>,
     ) -> io::Result<Result<Self, String>> {
         let (workspace, processor) = (Workspace::open(post.worker_dir.clone())?, post.processor);
-        let mut command = Role::Supervisor(post).command()?;
+        let mut command = Role::Supervisor(post).command(Err(String::new()))?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.envs(profile_file.map(|file| (coverage_profile::VARIABLE, file)));
         #[cfg(unix)]
         {
             use std::os::unix::process::CommandExt as _;
@@ -125,16 +134,23 @@ impl Worker {
     }
 
     /// Reads the supervisor's next message. Kills the supervisor if no data arrives within `limit`,
-    /// without the time of `suspensions`.
+    /// without the time of `suspensions`. Meanwhile bounds the output of the running test.
     fn answer(
         &mut self,
         limit: Duration,
         suspensions: &Suspensions,
     ) -> io::Result<SupervisorMessage> {
         loop {
-            if self.answers.buffer().is_empty()
-                && !is_readable(self.answers.get_ref(), limit, suspensions)?
-            {
+            let began = Instant::now();
+            let mut is_late = false;
+            while self.answers.buffer().is_empty() && !is_late {
+                if is_readable(self.answers.get_ref(), limit.min(BOUND_INTERVAL))? {
+                    break;
+                }
+                self.workspace.bound_output();
+                is_late = suspensions.active_time(began) >= limit;
+            }
+            if is_late {
                 self.process.kill()?;
                 return Err(io::Error::other(format!(
                     "the supervisor was killed: it did not answer within {limit:?}"
@@ -169,34 +185,23 @@ fn unexpected(answer: &SupervisorMessage) -> io::Error {
     io::Error::other(format!("unexpected answer of the supervisor: {answer:?}"))
 }
 
-/// Waits until the pipe has data or is closed. Returns `false` after `limit`, without the time of
-/// `suspensions`.
+/// Waits until the pipe has data or is closed. Returns `false` after `limit`, or earlier if a
+/// signal ends the wait.
 #[cfg(unix)]
-fn is_readable(pipe: &ChildStdout, limit: Duration, suspensions: &Suspensions) -> io::Result<bool> {
+fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    /// The longest single wait. A timeout of centuries does not fit `Timespec`.
-    const LONGEST: Duration = Duration::from_secs(3600);
-    let began = Instant::now();
-    loop {
-        let left = limit.saturating_sub(suspensions.active_time(began));
-        let wait = Timespec::try_from(left.min(LONGEST)).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&wait)) {
-            Ok(0) if suspensions.active_time(began) < limit => {}
-            Ok(ready) => return Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+    let wait = Timespec::try_from(limit).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&wait)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 
 /// Returns `true` without a wait. On systems other than Unix, there is no simple way to wait for a
 /// pipe with a timeout. A hung supervisor therefore also hangs the run.
 #[cfg(not(unix))]
-fn is_readable(
-    _pipe: &ChildStdout,
-    _limit: Duration,
-    _suspensions: &Suspensions,
-) -> io::Result<bool> {
+fn is_readable(_pipe: &ChildStdout, _limit: Duration) -> io::Result<bool> {
     Ok(true)
 }
 

@@ -6,6 +6,7 @@
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
 use crate::data::process_report::ProcessReport;
+use crate::os::temporary_directory::with_temporary_directory;
 use crate::runner::suspensions::Suspensions;
 use crate::runner::worker::{OrderPipe, Worker, locked};
 use crate::runner::workspace::Workspace;
@@ -25,6 +26,9 @@ pub(crate) struct WorkerPool {
     isolation: Isolation,
     run: PathBuf,
     shared: SharedByPools,
+    /// The file for coverage data of the tests. `None` if the environment names it, or if there is
+    /// no such data.
+    profile_file: Option<PathBuf>,
     state: Mutex<PoolState>,
     interrupted: AtomicBool,
     suspended: AtomicBool,
@@ -56,11 +60,17 @@ struct PoolState {
 
 impl WorkerPool {
     /// Creates an empty pool, in the run's directory `run`.
-    pub(crate) fn new(isolation: Isolation, run: PathBuf, shared: SharedByPools) -> Self {
+    pub(crate) fn new(
+        isolation: Isolation,
+        run: PathBuf,
+        shared: SharedByPools,
+        profile_file: Option<PathBuf>,
+    ) -> Self {
         Self {
             isolation,
             run,
             shared,
+            profile_file,
             state: Mutex::new(PoolState {
                 confinement: Confinement::tightest(),
                 is_confirmed: false,
@@ -155,7 +165,12 @@ impl WorkerPool {
             let number = self.shared.started.fetch_add(1, Ordering::Relaxed) + 1;
             (number, closed.unwrap_or(Confinement::Open))
         };
-        let directory = WorkerDir::create(&self.run, number)?;
+        // The supervisor and its tests inherit the processors of this thread.
+        unbind();
+        // Elsewhere there is no sandbox, and so no reason to distrust the worker's journals.
+        let is_sandboxed = sandboxed && cfg!(target_os = "linux");
+        let directory = WorkerDir::create(&self.run, &number.to_string(), is_sandboxed)
+            .map_err(with_temporary_directory)?;
         let processor = match self.isolation {
             Isolation::Fork => processor_of(number),
             _ => None,
@@ -168,7 +183,7 @@ impl WorkerPool {
                 worker_dir: directory.clone(),
                 run: self.run.clone(),
             };
-            let refusal = match Worker::start(post, sandboxed)? {
+            let refusal = match Worker::start(post, sandboxed, self.profile_file.as_deref())? {
                 Ok(worker) => {
                     self.state().is_confirmed |= sandboxed;
                     return Ok(worker);
@@ -241,10 +256,13 @@ impl WorkerLease<'_> {
 }
 
 #[cfg(target_os = "linux")]
-use crate::os::affinity::{bind, bound as bound_processor, processor_of};
+use crate::os::affinity::{bind, bound as bound_processor, processor_of, unbind};
 
 #[cfg(not(target_os = "linux"))]
 fn bind(_processor: Option<usize>) {}
+
+#[cfg(not(target_os = "linux"))]
+fn unbind() {}
 
 #[cfg(not(target_os = "linux"))]
 fn bound_processor() -> Option<usize> {

@@ -4,21 +4,28 @@
 use crate::data::case::{Case, CaseSpec, WorkerDir};
 use crate::os::change_detector::ChangeDetector;
 use crate::os::directory::{ensure_directory, entry_names, remove};
+use crate::os::file_hole;
+use crate::os::temporary_directory::with_temporary_directory;
 use crate::os::timestamp_granularity::TimestampGranularity;
 use crate::runner::captured_output;
 use crate::runner::evidence::{Evidence, StrayFiles};
 use crate::runner::exploration_progress;
 use crate::runner::log_file::LogFile;
+use crate::runner::output_bound::OutputBound;
 use clarity_chaos_record::{CapturedOutput, read_timeline};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 /// A worker's directory, in which one case runs after another.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     worker: WorkerDir,
     output: LogFile,
+    /// The bound of the running case's output.
+    bound: OutputBound,
     timeline: LogFile,
     times: TimestampGranularity,
     /// Detects changes of the directory `work`, which contains `tmp` and the case's directory.
@@ -63,9 +70,14 @@ impl CaseDirs {
 impl Workspace {
     /// Opens the workspace in the directory of a worker that has not run a case yet.
     pub(crate) fn open(worker: WorkerDir) -> io::Result<Self> {
+        Self::open_files(worker).map_err(with_temporary_directory)
+    }
+
+    fn open_files(worker: WorkerDir) -> io::Result<Self> {
         let times = TimestampGranularity::measure(&worker.tmp())?;
         Ok(Self {
             output: LogFile::open(worker.output())?,
+            bound: OutputBound::default(),
             timeline: LogFile::open(worker.timeline())?,
             work: ChangeDetector::new(worker.work(), 2, times),
             tmp: ChangeDetector::new(worker.tmp(), 0, times),
@@ -77,7 +89,13 @@ impl Workspace {
 
     /// Creates the directories of the next case, or reuses the empty directories of the last case.
     pub(crate) fn begin(&mut self, spec: CaseSpec) -> io::Result<Case> {
+        self.create_directories(spec)
+            .map_err(with_temporary_directory)
+    }
+
+    fn create_directories(&mut self, spec: CaseSpec) -> io::Result<Case> {
         self.output.clear()?;
+        self.bound = OutputBound::default();
         self.timeline.clear()?;
         let case = Case::new(&self.worker, spec);
         if self.case_dirs.is_none() {
@@ -87,20 +105,29 @@ impl Workspace {
         Ok(case)
     }
 
-    /// Opens the file with the output of the current case.
-    pub(crate) fn open_output(&self) -> io::Result<File> {
-        self.output.reopen()
+    /// Opens the file with the output of the current case. The reader must count the bytes that it
+    /// has copied.
+    pub(crate) fn open_output(&self) -> io::Result<(File, Arc<AtomicU64>)> {
+        Ok((self.output.reopen()?, self.bound.add_reader()))
+    }
+
+    /// Frees the middle of a long output of the running case.
+    pub(crate) fn bound_output(&mut self) {
+        // An error is ignored: the same file is read after the case, and then an error is reported.
+        let _ = self.bound.apply(self.output.file(), file_hole::punch);
     }
 
     /// Reads the evidence of the case that has just ended.
     pub(crate) fn evidence(&mut self, case: &Case) -> Evidence {
         Evidence {
             timeline: self.timeline.rewound().and_then(read_timeline),
+            unwritten: self.timeline.failed_write().map(with_temporary_directory),
             exploring: exploration_progress::read(&case.exploring()),
             output: self.output.len().and_then(|length| match length {
                 0 => Ok(CapturedOutput::default()),
                 length => captured_output::read(self.output.rewound()?, length),
             }),
+            unbounded_output: self.bound.failure(),
             stray_files: self.stray_files(case),
         }
     }
@@ -169,9 +196,9 @@ impl Workspace {
         Ok(())
     }
 
-    /// Copies the case's output, timeline and name into the case's directory. Also moves the
-    /// directory `tmp` there, if `touched` is set. This workspace must not be used afterwards:
-    /// another test could change the kept files.
+    /// Copies the kept parts of the case's output, its timeline and its name into the case's
+    /// directory. If `touched` is set, also moves the directory `tmp` there. This workspace must
+    /// not be used afterwards: another test could change the kept files.
     ///
     /// Replaces files and symlinks that the test created at the target paths. Never follows these
     /// symlinks, which could lead outside the sandbox.
@@ -185,7 +212,9 @@ impl Workspace {
             File::create_new(path)
         };
         create("test")?.write_all(format!("{}\n", case.spec.name).as_bytes())?;
-        io::copy(self.output.rewound()?, &mut create("output")?)?;
+        let length = self.output.len()?;
+        let output = captured_output::read_bytes(self.output.rewound()?, length)?;
+        create("output")?.write_all(&output)?;
         io::copy(self.timeline.rewound()?, &mut create("timeline.jsonl")?)?;
         if touched {
             let kept = root.join("tmp");

@@ -2,9 +2,10 @@
 
 pub(crate) use super::landlock_rules::TestRules;
 use super::landlock_rules::{self, LandlockVersion};
-use super::{capabilities, denied_calls, mounts, readable_paths};
+use super::{capabilities, denied_calls, mounts, name_socket, readable_paths};
 use crate::data::confinement::{Confinement, Namespaces};
 use crate::os::compiler_instrumentation;
+use crate::os::directory_lock::lock_shared;
 use crate::os::fork::fork;
 use crate::os::namespaces;
 use clarity_chaos_record::{Enforcement, Sandbox};
@@ -63,14 +64,20 @@ pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Conf
     };
     enter_outer(*namespaces)?;
     match fork()? {
-        Some(child) => Ok(Confined::Outside(wait_for(child)?)),
+        Some(child) => {
+            // Tells later runs that the worker is still running. The child must not inherit the
+            // lock's descriptor: it leads out of the mount namespace. The lock can be missing, as
+            // the kernel releases it at any time with this process.
+            let _lock = lock_shared(slot);
+            Ok(Confined::Outside(wait_for(child)?))
+        }
         None => {
             set_parent_process_death_signal(Some(Signal::KILL))?;
             let writable: Vec<PathBuf> = [slot.to_owned()]
                 .into_iter()
                 .chain(profile_directory())
                 .collect();
-            let sandbox = enter_inner(*namespaces, refusals, &writable)?;
+            let sandbox = enter_inner(*namespaces, refusals, slot, &writable)?;
             let private = match namespaces {
                 Namespaces::None => None,
                 _ => mounts::shared_memory(&writable),
@@ -111,6 +118,7 @@ fn enter_outer(namespaces: Namespaces) -> io::Result<()> {
 fn enter_inner(
     namespaces: Namespaces,
     refusals: &[String],
+    slot: &Path,
     writable: &[PathBuf],
 ) -> io::Result<Sandbox> {
     let own_users = matches!(namespaces, Namespaces::All | Namespaces::WithoutProcesses);
@@ -127,8 +135,9 @@ fn enter_inner(
         let needed: Vec<PathBuf> = readable_paths::needed().collect();
         let flags = UnshareFlags::NEWNS | UnshareFlags::NEWNET | UnshareFlags::NEWIPC;
         namespaces::unshare(flags).map_err(no_namespaces(flags))?;
-        mounts::seal(writable, &needed, &sockets, own_processes)?;
+        let resolv_conf = mounts::seal(slot, writable, &needed, &sockets, own_processes)?;
         namespaces::bring_up_loopback().map_err(failed_to("bring up loopback"))?;
+        name_socket::bind(resolv_conf);
     }
     let landlock = landlock_rules::enter_slot(writable, namespaces != Namespaces::None);
     capabilities::drop_all().map_err(failed_to("drop capabilities"))?;
@@ -164,7 +173,7 @@ fn describe(
     refusals: &[String],
     landlock: Result<LandlockVersion, String>,
 ) -> Sandbox {
-    let refused = refusals.join("; and ");
+    let refused = refusals.join("; ");
     let coverage = profile_directory()
         .map(|directory| format!(", but for coverage in {}", directory.display()));
     let coverage: String = coverage.collect();
@@ -185,16 +194,24 @@ fn describe(
         }
         _ if read_only => Enforcement::enforced(format!("read-only mounts{coverage}")),
         Ok(version) => Enforcement::missing(format!(
-            "Landlock {} of this kernel does not refuse to truncate files; {refused}",
+            "Landlock {} of this kernel does not refuse to truncate files, and there are no \
+             read-only mounts",
             version.number()
         )),
-        Err(reason) => Enforcement::missing(format!("{reason}; {refused}")),
+        Err(reason) => Enforcement::missing(format!("{reason}, and there are no read-only mounts")),
     };
     let processes = match landlock {
-        Ok(version) if !own_processes && version.keeps_signals() => Enforcement::missing(format!(
-            "Landlock {} refuses to signal and trace others, but not to see them: {refused}",
-            version.number()
-        )),
+        Ok(version) if !own_processes && version.keeps_signals() => {
+            // The refusal of all namespaces stands at other parts already.
+            let refused = match read_only {
+                true => format!(": {refused}"),
+                false => String::new(),
+            };
+            Enforcement::missing(format!(
+                "Landlock {} refuses to signal and trace others, but not to see them{refused}",
+                version.number()
+            ))
+        }
         _ => of_namespace(own_processes, "PID namespace"),
     };
     let containment = if own_processes {
@@ -274,16 +291,13 @@ fn no_namespaces(flags: UnshareFlags) -> impl Fn(io::Error) -> io::Error {
         .collect();
     move |error| {
         let reason = match Errno::from_io_error(&error) {
-            Some(Errno::NOSPC) => {
-                "the limit in /proc/sys/user is reached, or they are switched off there"
-            }
-            Some(Errno::PERM) => "this user, or this container, may not create them",
+            Some(Errno::NOSPC) => ", a limit in /proc/sys/user is reached",
             Some(Errno::INVAL) => {
-                "a thread was started before `main`, or the kernel does not have them"
+                ", a thread was started before `main`, or the kernel does not have them"
             }
             _ => "",
         };
-        let message = format!("no {} namespaces: {error}; {reason}", names.join(", "));
+        let message = format!("no {} namespaces: {error}{reason}", names.join(", "));
         io::Error::new(error.kind(), message)
     }
 }

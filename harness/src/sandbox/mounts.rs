@@ -5,6 +5,7 @@
 //! protect them. Read-only mounts do not prevent a connection to a socket by its path. Landlock
 //! prevents such a connection only from its ninth version on. This module therefore hides sockets.
 
+use super::name_socket::{self, RESOLV_CONF};
 use crate::os::namespaces::set_read_only;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_bind, mount_change};
 use std::ffi::OsStr;
@@ -12,7 +13,7 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Directories that contain the sockets of services, but no files that a test could need.
 const SERVICES: [&str; 2] = ["/run", "/var/run"];
@@ -40,12 +41,16 @@ pub(super) fn shared_memory(writable: &[PathBuf]) -> Option<PathBuf> {
 /// Hides `sockets`, the system's terminals, and the directories in [`SERVICES`]. A directory of
 /// services stays visible if it contains a path in `needed` or `writable`. Mounts a `/proc` of the
 /// new PID namespace if `own_processes` is set.
+///
+/// Also covers the system's `resolv.conf` with one in the directory `slot`. Returns the reason if
+/// this is not possible.
 pub(super) fn seal(
+    slot: &Path,
     writable: &[PathBuf],
     needed: &[PathBuf],
     sockets: &[PathBuf],
     own_processes: bool,
-) -> io::Result<()> {
+) -> io::Result<Result<(), String>> {
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private).map_err(failed_to("make the mounts private"))?;
     for directory in writable {
@@ -79,11 +84,48 @@ pub(super) fn seal(
         cover(directory, "mode=1777")?;
     }
     hide_terminals()?;
+    let resolv_conf = cover_resolv_conf(slot, &hidden)
+        .map_err(|error| format!("the sandbox's {RESOLV_CONF}: {error}"));
     if own_processes {
         let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
         mount("proc", "/proc", "proc", flags, None).map_err(failed_to("mount a new /proc"))?;
     }
-    freeze(writable, shared_memory.as_deref())
+    freeze(writable, shared_memory.as_deref())?;
+    Ok(resolv_conf)
+}
+
+/// Covers the system's `resolv.conf` with the sandbox's. `hidden` are the covered directories.
+fn cover_resolv_conf(slot: &Path, hidden: &[PathBuf]) -> io::Result<()> {
+    let own = name_socket::write_resolv_conf(slot)?;
+    let link = Path::new(RESOLV_CONF);
+    match fs::canonicalize(link) {
+        Ok(file) => Ok(mount_bind(&own, &file)?),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && link.is_symlink() => {
+            // On many systems, this is a symlink into `/run`, which is covered now.
+            let target = Path::new("/etc").join(fs::read_link(link)?);
+            let target = normalize(&target);
+            match target.parent() {
+                Some(parent) if hidden.iter().any(|directory| parent.starts_with(directory)) => {
+                    fs::create_dir_all(parent)?;
+                    fs::write(&target, name_socket::content())
+                }
+                _ => Err(error),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes each `..` of an absolute path, together with the component before it.
+fn normalize(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::ParentDir => drop(normal.pop()),
+            other => normal.push(other),
+        }
+    }
+    normal
 }
 
 /// Covers the system's pseudoterminals with an empty directory. Programs can make new terminals in

@@ -1,6 +1,7 @@
 //! The entry point of supervisors and of tests. These are all processes of a test binary except the
 //! runner.
 
+use crate::os::directory_lock::lock_shared;
 #[cfg(unix)]
 use crate::os::signals::restore_termination_signals;
 use crate::supervisor::role::{Role, RoleMessage};
@@ -21,7 +22,14 @@ pub(crate) fn run_role(message: RoleMessage) -> io::Result<ExitCode> {
     match message.role {
         Role::Supervisor(config) => super::serve(&config),
         Role::Test(case) => {
+            #[cfg(target_os = "linux")]
+            crate::sandbox::name_socket::inherit(message.name_socket)?;
             die_with(message.parent)?;
+            // As long as this process lives, no other process undoes its faults.
+            let _lock = match case.spec.sandboxed {
+                true => None,
+                false => Some(lock_shared(case.worker_dir().root())?),
+            };
             let code = test_process::run(&case, test_process::test_of(&case)?, None)?;
             Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
         }

@@ -3,6 +3,7 @@
 use crate::os::proc_text::read_lossy;
 use crate::os::processes::descendants;
 use crate::os::sockets;
+use crate::supervisor::role::ROLE_ARGUMENT;
 use crate::test::termination;
 use clarity_chaos_record::HungThread;
 use rustix::process::Pid;
@@ -19,7 +20,7 @@ pub(super) fn inspect(test: Pid) -> Vec<HungThread> {
     let mut processes = descendants();
     processes.sort_by_key(|process| process.pid != test);
     let threads = processes.into_iter().flat_map(|process| {
-        let command = (process.pid != test).then(|| process.command_line());
+        let command = (process.pid != test).then(|| process.describe(ROLE_ARGUMENT));
         let directory = format!("/proc/{}/task", process.pid.as_raw_nonzero());
         let tasks = fs::read_dir(directory).into_iter().flatten().flatten();
         // Leaves out the main thread of the test's process. The main thread belongs to the harness,

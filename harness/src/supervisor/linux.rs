@@ -12,8 +12,9 @@ use crate::os::fork::has_other_threads;
 use crate::os::processes::{descendants, processes};
 use crate::os::stopped_processes::StoppedProcesses;
 use crate::os::timestamp_granularity::TimestampGranularity;
+use crate::sandbox::name_socket;
 use crate::supervisor::protocol::{RunnerMessage, SupervisorMessage};
-use crate::supervisor::role::SupervisorConfig;
+use crate::supervisor::role::{ROLE_ARGUMENT, SupervisorConfig};
 use clarity_chaos_record::Isolation;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
@@ -40,6 +41,8 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) struct Supervisor {
     isolation: Isolation,
     messages: MessageReader,
+    /// Whether standard input is closed: the runner has died.
+    has_lost_runner: bool,
     /// Directories that only this supervisor's tests can see. Each directory is empty when a test
     /// starts.
     private: Vec<ChangeDetector>,
@@ -56,6 +59,7 @@ impl Supervisor {
         Ok(Self {
             isolation: config.isolation,
             messages: MessageReader::default(),
+            has_lost_runner: false,
             private: private.into_iter().map(watched).collect(),
             zygote: None,
         })
@@ -74,7 +78,8 @@ impl Supervisor {
         polled.is_ok() && watched[0].revents().contains(PollFlags::HUP)
     }
 
-    /// Runs a case to its end. Returns `None` when the runner died first.
+    /// Runs a case to its end. Returns `None` when the runner died first. The test then gets its
+    /// grace period to undo its faults.
     pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<ProcessReport>> {
         let began = Instant::now();
         // A library can start threads before `main`. A lock that such a thread holds would stay
@@ -87,7 +92,8 @@ impl Supervisor {
         let test = match isolation {
             Isolation::Exec => {
                 affinity::unbind();
-                Pid::from_child(&super::execute(case)?)
+                let started = name_socket::inherited_by(|socket| super::execute(case, socket));
+                Pid::from_child(&started??)
             }
             _ => {
                 if self.zygote.is_none() {
@@ -108,33 +114,36 @@ impl Supervisor {
         };
         let mut hung_threads = Vec::new();
         let grace_began = suspended;
-        let grace = deadline(if stop_reason.is_some() {
-            case.spec.grace
-        } else {
-            EXIT_GRACE
+        let is_stopped = wake_reason != WakeReason::TestEnded;
+        let grace = deadline(match is_stopped {
+            true => case.spec.grace,
+            false => EXIT_GRACE,
         });
-        if stop_reason.is_some() {
-            hung_threads = hung_threads::inspect(test);
+        if is_stopped {
+            if stop_reason.is_some() {
+                hung_threads = hung_threads::inspect(test);
+            }
             if kill_process_group(test, Signal::TERM).is_err() {
                 // The group does not exist: the test has left its process group, or has just ended.
                 let _ = kill_process(test, Signal::TERM);
             }
-            wake_reason = WakeReason::Interrupted;
-            while wake_reason == WakeReason::Interrupted {
+            // Neither another interrupt nor the death of the runner shortens the grace period.
+            loop {
                 let mut since = suspended - grace_began;
                 wake_reason = self.wait_for(&pidfd, grace, &mut since)?;
                 suspended = grace_began + since;
+                if matches!(wake_reason, WakeReason::TestEnded | WakeReason::Deadline) {
+                    break;
+                }
             }
         }
         // The kernel does not reuse the ID of an unreaped child. If the test has already ended, the
         // signal therefore has no effect.
         kill_process(test, Signal::KILL)?;
         let (exit_status, usage) = zygote::reap(test)?;
-        if let Some(zygote) = &self.zygote {
-            zygote.restore()?;
-        }
+        name_socket::close()?;
         let duration = began.elapsed().saturating_sub(suspended);
-        let runner_died = wake_reason == WakeReason::RunnerDied;
+        let runner_died = self.has_lost_runner;
         let (mut leaked_processes, mut retires) = (Vec::new(), false);
         // Orphans of the test become children of this process. If no child is left, the test has
         // leaked no process.
@@ -142,7 +151,7 @@ impl Supervisor {
             if !runner_died && wait_for_children(grace)? == Children::Alive {
                 leaked_processes = descendants()
                     .iter()
-                    .map(|process| process.command_line())
+                    .map(|process| process.describe(ROLE_ARGUMENT))
                     .collect();
             }
             retires = kill_children()? == Children::Alive;
@@ -186,8 +195,13 @@ impl Supervisor {
                 PollFd::new(pidfd, PollFlags::IN),
                 PollFd::new(&stdin, PollFlags::IN),
             ];
+            // A closed standard input would end each wait at once.
+            let watched = match self.has_lost_runner {
+                true => &mut watched[..1],
+                false => &mut watched[..],
+            };
             if !self.messages.has_next() {
-                match poll(&mut watched, Some(&timeout)) {
+                match poll(watched, Some(&timeout)) {
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(error) => return Err(error.into()),
                 }
@@ -195,7 +209,10 @@ impl Supervisor {
             if !watched[0].revents().is_empty() {
                 return Ok(WakeReason::TestEnded);
             }
-            if self.messages.has_next() || !watched[1].revents().is_empty() {
+            let has_message = watched
+                .get(1)
+                .is_some_and(|stdin| !stdin.revents().is_empty());
+            if self.messages.has_next() || has_message {
                 let mut message = self.messages.next()?;
                 if matches!(message, Some(RunnerMessage::Suspend)) {
                     let began = Instant::now();
@@ -206,6 +223,7 @@ impl Supervisor {
                     Some(RunnerMessage::Suspend | RunnerMessage::Resume) => continue,
                     Some(RunnerMessage::Interrupt) => WakeReason::Interrupted,
                     Some(RunnerMessage::Run(_) | RunnerMessage::Shutdown) | None => {
+                        self.has_lost_runner = true;
                         WakeReason::RunnerDied
                     }
                 });

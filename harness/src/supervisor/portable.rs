@@ -81,27 +81,29 @@ impl Supervisor {
         self.runner_died.load(Ordering::Acquire)
     }
 
-    /// Runs a case to its end. Returns `None` when the runner died first.
+    /// Runs a case to its end. Returns `None` when the runner died first. The test then gets its
+    /// grace period to undo its faults.
     pub(super) fn supervise(&mut self, case: &Case) -> io::Result<Option<ProcessReport>> {
         let spec = &case.spec;
         let runner_died = || self.runner_died.load(Ordering::Acquire);
         let began = Instant::now();
-        let mut test = super::execute(case)?;
+        let mut test = super::execute(case, Err(String::new()))?;
 
         let interrupted = || self.interrupted.load(Ordering::Acquire);
         let mut stop_reason = None;
-        let suspended = || self.suspended.load(Ordering::Acquire);
+        // A test whose runner has died must not stay stopped.
+        let suspended = || self.suspended.load(Ordering::Acquire) && !runner_died();
         let mut status = wait_for(&mut test, deadline(spec.timeout), suspended, || {
             runner_died() || interrupted()
         })?;
-        if status.is_none() && !runner_died() {
+        if status.is_none() {
             stop_reason = Some(if interrupted() {
                 StopReason::Interrupted
             } else {
                 StopReason::TimedOut
             });
             terminate(&test);
-            status = wait_for(&mut test, deadline(spec.grace), suspended, runner_died)?;
+            status = wait_for(&mut test, deadline(spec.grace), suspended, || false)?;
         }
         kill_tree(&mut test);
         let status = match status {

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::process::{self, Command};
 
 /// The first argument of a supervisor or test. The second argument is a [`RoleMessage`].
-const ROLE_ARGUMENT: &str = "__clarity_chaos";
+pub(crate) const ROLE_ARGUMENT: &str = "__clarity_chaos";
 
 /// The role of a process that is not the runner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,14 +46,19 @@ pub(crate) struct RoleMessage {
     pub(crate) role: Role,
     /// The ID of the process that starts the supervisor or test.
     pub(crate) parent: u32,
+    /// The inherited socket of the test's own name server. Without a socket, contains the reason,
+    /// or nothing outside of the sandbox.
+    pub(crate) name_socket: Result<i32, String>,
 }
 
 impl Role {
-    /// Returns the command that starts this binary again, in this role.
-    pub(crate) fn command(self) -> io::Result<Command> {
+    /// Returns the command that starts this binary again, in this role. The process inherits
+    /// `name_socket`.
+    pub(crate) fn command(self, name_socket: Result<i32, String>) -> io::Result<Command> {
         let message = RoleMessage {
             role: self,
             parent: process::id(),
+            name_socket,
         };
         let mut command = Command::new(env::current_exe()?);
         command.args([ROLE_ARGUMENT, &serde_json::to_string(&message)?]);
@@ -95,7 +100,7 @@ mod tests {
     #[test]
     fn role_message_parse_reads_the_command_back() {
         let dir = tempfile::tempdir().unwrap();
-        let worker_dir = WorkerDir::create(dir.path(), 7).unwrap();
+        let worker_dir = WorkerDir::create(dir.path(), "7", true).unwrap();
         let spec = CaseSpec {
             name: "m::t".to_owned(),
             path: "c::m::t".to_owned(),
@@ -121,11 +126,12 @@ mod tests {
             }),
             Role::Test(Box::new(case)),
         ] {
-            let command = role.clone().command().unwrap();
+            let command = role.clone().command(Ok(7)).unwrap();
             let arguments = command.get_args().map(ToOwned::to_owned);
             let message = RoleMessage::parse(arguments).unwrap().unwrap();
             assert_eq!(message.role, role);
             assert_eq!(message.parent, process::id());
+            assert_eq!(message.name_socket, Ok(7));
         }
     }
 

@@ -2,9 +2,12 @@
 //! directory for each worker.
 //!
 //! A run that ends removes its directory, except for the directories of the cases that
-//! `--keep-dirs` selects. If the runner is killed, its supervisors remove the directory. If the
-//! runner is killed before it starts a supervisor, the directory becomes *stale*, and the next run
-//! removes it.
+//! `--keep-dirs` selects. If the runner is killed, its supervisors undo the faults of their tests,
+//! and remove the directory. If they are killed too, the directory becomes *stale*. The next run
+//! then undoes the faults, and removes the directory.
+//!
+//! A directory with a fault that is not undone is never removed. Each later run tries to undo the
+//! fault, or names it.
 //!
 //! A directory is stale if its lock file exists but is not locked. A run holds the lock until its
 //! end, and then removes the lock file.
@@ -12,16 +15,19 @@
 // A lock shows whether a run is still running. A process ID could not show this: containers that
 // share a temporary directory do not share process IDs.
 
-use crate::os::directory::remove_directory;
+use crate::journal::Recovery;
+#[cfg(unix)]
+use crate::os::directory_lock::lock_exclusive;
+use crate::os::temporary_directory::with_temporary_directory;
+#[cfg(unix)]
+use crate::supervisor::abandoned_run;
+use crate::supervisor::run_files::{LOCK_FILE, remove};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 // A longer prefix would leave less room for the paths of Unix sockets: see `WorkerDir`.
 const PREFIX: &str = "clarity-chaos-";
-
-/// The name of the lock file. A run removes this file when it ends.
-const LOCK_FILE: &str = "running";
 
 /// The largest number of attempts to create a run's directory. Before this run takes the lock,
 /// another run can remove the new directory as stale.
@@ -39,12 +45,22 @@ pub(crate) struct RunDir {
 }
 
 impl RunDir {
-    /// Creates the run's directory, and removes the directories of killed runs.
-    pub(crate) fn create() -> io::Result<Self> {
+    /// Undoes the faults of killed runs, and removes their directories. Then creates the run's
+    /// directory.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be created. The error names the system's directory for temporary
+    /// files, and its variable.
+    pub(crate) fn create() -> io::Result<(Self, Recovery)> {
+        Self::create_in_temporary_directory().map_err(with_temporary_directory)
+    }
+
+    fn create_in_temporary_directory() -> io::Result<(Self, Recovery)> {
         // A test may canonicalize a path in the run's directory. The result is below the path of
         // that directory only if `parent` is canonical.
         let parent = std::env::temp_dir().canonicalize()?;
-        remove_stale(&parent);
+        let recovery = remove_stale(&parent);
         let mut created = Self::create_in(&parent);
         for _ in 1..ATTEMPTS {
             match &created {
@@ -54,7 +70,7 @@ impl RunDir {
                 _ => break,
             }
         }
-        created
+        Ok((created?, recovery))
     }
 
     fn create_in(parent: &Path) -> io::Result<Self> {
@@ -98,41 +114,41 @@ impl Drop for RunDir {
     }
 }
 
-/// Removes the directory of a run. The lock file is removed last: until then, the next run still
-/// recognises the directory as stale.
-pub(crate) fn remove(run: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(run) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let entry = entry?;
-        if entry.file_name() != LOCK_FILE {
-            remove_directory(&entry.path())?;
-        }
-    }
-    remove_directory(run)
-}
-
+/// Undoes the faults of killed runs, and removes their directories.
 #[cfg(unix)]
-fn remove_stale(parent: &Path) {
+fn remove_stale(parent: &Path) -> Recovery {
+    let mut recovery = Recovery::default();
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        if !name.to_str().is_some_and(|name| name.starts_with(PREFIX)) {
-            continue;
+        if name.to_str().is_some_and(|name| name.starts_with(PREFIX)) {
+            recovery.add(remove_if_stale(&entry.path()));
         }
-        // Errors are ignored: the directory may belong to another user, or another run may remove
-        // it at the same time.
-        let _ = match File::options()
-            .write(true)
-            .open(entry.path().join(LOCK_FILE))
-        {
-            Ok(lock_file) if lock(&lock_file).is_ok() => remove(&entry.path()),
-            Ok(_in_use) => Ok(()),
-            // The directory has no lock file. If it contains kept cases, it is not empty, and this
-            // removal fails.
-            Err(_) => fs::remove_dir(entry.path()),
-        };
+    }
+    recovery
+}
+
+/// Undoes the faults of a run that is over, and removes its directory if it is stale.
+#[cfg(unix)]
+fn remove_if_stale(run: &Path) -> Recovery {
+    use std::os::unix::fs::MetadataExt as _;
+    let user = rustix::process::geteuid().as_raw();
+    // Another user's run belongs to the next run of that user.
+    let is_ours = |found: fs::Metadata| found.is_dir() && found.uid() == user;
+    if !fs::symlink_metadata(run).is_ok_and(is_ours) {
+        return Recovery::default();
+    }
+    // Another run can find the directory stale at the same time. This run waits: its tests must not
+    // begin while faults are still in effect.
+    let Ok(Some(_lock)) = lock_exclusive(run, abandoned_run::LIMIT) else {
+        return Recovery::default();
+    };
+    match File::options().write(true).open(run.join(LOCK_FILE)) {
+        Ok(lock_file) if lock(&lock_file).is_ok() => abandoned_run::end(run),
+        Ok(_in_use) => Recovery::default(),
+        // The directory has no lock file. If it contains kept cases, it is not empty, and this
+        // removal fails.
+        Err(_) if fs::remove_dir(run).is_ok() => Recovery::default(),
+        Err(_) => abandoned_run::undo_kept(run),
     }
 }
 
@@ -145,7 +161,9 @@ fn lock(file: &File) -> io::Result<()> {
 
 /// Removes nothing: without `flock`, a stale directory cannot be recognised.
 #[cfg(not(unix))]
-fn remove_stale(_parent: &Path) {}
+fn remove_stale(_parent: &Path) -> Recovery {
+    Recovery::default()
+}
 
 #[cfg(not(unix))]
 fn lock(_file: &File) -> io::Result<()> {

@@ -9,10 +9,9 @@ use crate::os::fork::fork;
 use crate::os::session::in_session_of;
 use crate::os::wait::wait_with_usage;
 use crate::registration::TestCase;
-use crate::sandbox::prepare_test;
-use crate::test::test_process::{self, Inherited};
-use crate::test::timeline::Timeline;
-use rustix::fs::{OFlags, fcntl_setfl};
+use crate::sandbox::tool_settings::tool_settings;
+use crate::sandbox::{TestRules, prepare_test};
+use crate::test::test_process;
 use rustix::process::{
     Pid, Signal, getpid, getppid, set_parent_process_death_signal, setpgid, setsid,
 };
@@ -25,16 +24,21 @@ use std::process;
 /// The state that a supervisor prepares, and that each fork inherits.
 #[derive(Debug)]
 pub(super) struct Zygote {
-    dev_null: File,
-    output: File,
-    inherited: Inherited,
+    /// The sandbox's restrictions for the test's process.
+    rules: Option<TestRules>,
 }
 
 impl Zygote {
     /// Prepares this process for forks. Each fork runs one case of the worker.
     pub(super) fn prepare(case: &Case) -> io::Result<Self> {
-        // These variables are set only once: all cases of a worker have the same directories.
+        // The variables are set only once: all cases of a worker have the same directories and the
+        // same sandbox.
         environment::set("TMPDIR".as_ref(), case.tmp().as_os_str())?;
+        if case.spec.sandboxed {
+            for (name, value) in tool_settings() {
+                environment::set(name.as_ref(), value)?;
+            }
+        }
         for (name, value) in super::home_variables(case)? {
             match value {
                 Some(value) => environment::set(&name, &value)?,
@@ -48,22 +52,8 @@ impl Zygote {
             .sandboxed
             .then(|| prepare_test(&case.worker_dir().work()));
         Ok(Self {
-            dev_null: File::open("/dev/null")?,
-            output: super::output(case)?,
-            inherited: Inherited {
-                timeline: Timeline::open(&case.timeline())?,
-                rules: rules.transpose()?,
-            },
+            rules: rules.transpose()?,
         })
-    }
-
-    /// Restores the flags of the open files that all forks share. Otherwise, a test that changes
-    /// these flags would affect all later tests.
-    pub(super) fn restore(&self) -> io::Result<()> {
-        for file in [&self.output, &self.inherited.timeline] {
-            fcntl_setfl(file, OFlags::APPEND)?;
-        }
-        Ok(())
     }
 }
 
@@ -114,17 +104,16 @@ fn run_in_fork(
     } else {
         setsid()?;
     }
-    let Zygote {
-        dev_null,
-        output,
-        inherited,
-    } = zygote.ok_or_else(|| {
+    let Zygote { rules } = zygote.ok_or_else(|| {
         io::Error::other("the test cannot start: its supervisor was not prepared for forks")
     })?;
-    dup2_stdin(dev_null)?;
+    // Each test opens these files anew. Open files that the tests share would also share flags,
+    // positions and locks.
+    dup2_stdin(File::open("/dev/null")?)?;
+    let output = super::output(case)?;
     dup2_stdout(&output)?;
     dup2_stderr(output)?;
-    test_process::run(case, test, Some(inherited))
+    test_process::run(case, test, rules)
 }
 
 /// Waits for the end of a child of this process, and reaps the child.

@@ -6,7 +6,7 @@ use crate::data::case::CaseSpec;
 use crate::test::clock::Clock;
 use crate::test::explore::kept_state::EvidencePaths;
 use crate::test::fault::{Fault, FaultError, FaultGuard, FaultLog, InjectError};
-use crate::test::network::Link;
+use crate::test::network::{Link, Resolver, UdpLink};
 use crate::test::other_filesystem;
 use crate::test::outcome::Skipped;
 use crate::test::panics::Panics;
@@ -18,7 +18,7 @@ use clarity_chaos_record::{Event, EventKind, Seed};
 use rand_chacha::ChaCha8Rng;
 use std::fmt::{self, Display};
 use std::io;
-use std::net::ToSocketAddrs;
+use std::net::{ToSocketAddrs, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -193,6 +193,41 @@ impl Context {
         Link::open(name.into(), server)
     }
 
+    /// Opens a link to a server for datagrams of UDP. Clients send to the link, and faults disturb
+    /// its datagrams.
+    ///
+    /// Plans and reports show `name`.
+    ///
+    /// # Errors
+    ///
+    /// When `server` does not resolve to an address. Also when the system has no free port or
+    /// thread.
+    pub fn udp_link(
+        &self,
+        name: impl Into<String>,
+        server: impl ToSocketAddrs,
+    ) -> io::Result<UdpLink> {
+        UdpLink::open(name.into(), server)
+    }
+
+    /// Starts a name server on the test's own loopback. The lookups of the test's process, and of
+    /// the programs that it starts, come to this server. The test adds the names.
+    ///
+    /// # Errors
+    ///
+    /// When the test has no network and mount namespaces of its own, as outside of the sandbox: a
+    /// test that returns this error is skipped. Also when a resolver of the test exists, and when
+    /// no thread can be started.
+    pub fn resolver(&self) -> crate::Result<Resolver> {
+        match name_socket()? {
+            Ok(socket) => Ok(Resolver::open(socket)?),
+            Err(reason) => {
+                let skipped = self.skip(format!("no name server is available: {reason}"));
+                Err(skipped.expect_err("`skip` always returns an error").into())
+            }
+        }
+    }
+
     /// Starts a program with an empty standard input. The program's output appears in the test's
     /// output, with `name` before each line.
     ///
@@ -303,6 +338,19 @@ impl Context {
     pub(crate) fn skip_reason(&self) -> Option<&str> {
         self.inner.skip.reason()
     }
+}
+
+/// Opens the socket of the test's own name server, or returns the reason why there is none.
+#[cfg(target_os = "linux")]
+fn name_socket() -> io::Result<Result<UdpSocket, String>> {
+    crate::sandbox::name_socket::open()
+}
+
+#[cfg(not(target_os = "linux"))]
+fn name_socket() -> io::Result<Result<UdpSocket, String>> {
+    Ok(Err(
+        "this system has no network and mount namespaces".to_owned()
+    ))
 }
 
 #[track_caller]

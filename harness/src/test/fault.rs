@@ -13,6 +13,8 @@
 //! fault narrow the ranges from which values are drawn.
 
 mod bit_flip;
+#[cfg(all(test, target_os = "linux"))]
+mod deaths;
 mod delete;
 mod descriptors;
 mod displace;
@@ -56,7 +58,11 @@ pub(crate) use log::FaultLog;
 pub use memory::{Memory, MemoryPlan};
 pub use network::{
     Bandwidth, BandwidthPlan, Blackhole, BlackholePlan, ConnectionCut, ConnectionCutPlan,
-    ConnectionRefused, ConnectionRefusedPlan, Corruption, CorruptionPlan, Latency, LatencyPlan,
+    ConnectionHang, ConnectionHangPlan, ConnectionRefused, ConnectionRefusedPlan, ConnectionReset,
+    ConnectionResetPlan, Corruption, CorruptionPlan, DnsFailure, DnsFailurePlan, DnsLatency,
+    DnsLatencyPlan, DnsSpoof, DnsSpoofPlan, Latency, LatencyPlan, PacketDuplication,
+    PacketDuplicationPlan, PacketLoss, PacketLossPlan, PacketReordering, PacketReorderingPlan,
+    Partition, PartitionPlan,
 };
 pub use permissions::{Permissions, PermissionsPlan};
 pub use process::{Kill, KillPlan, Pause, PausePlan};

@@ -4,10 +4,13 @@
 //! address. All bytes pass the link unchanged until one of these faults is injected:
 //! [`Latency`](crate::test::fault::Latency), [`Bandwidth`](crate::test::fault::Bandwidth),
 //! [`Blackhole`](crate::test::fault::Blackhole),
+//! [`ConnectionHang`](crate::test::fault::ConnectionHang),
 //! [`ConnectionRefused`](crate::test::fault::ConnectionRefused),
+//! [`ConnectionReset`](crate::test::fault::ConnectionReset),
 //! [`ConnectionCut`](crate::test::fault::ConnectionCut),
 //! [`Corruption`](crate::test::fault::Corruption). Several faults can be in effect at the same
-//! time. All faults except `ConnectionRefused` affect one direction or both directions.
+//! time. The faults of new connections affect the whole link. All other faults affect one direction
+//! or both directions.
 //!
 //! ```no_run
 //! # use clarity_chaos::fault::{ConnectionCut, Latency};
@@ -35,17 +38,40 @@
 //! A link has its own threads. The delays of a link are in real time, even if the test's clock is
 //! virtual. A paused clock advances without waiting for a link.
 
+mod any_link;
+mod chance;
+mod chunk_queue;
 mod condition;
+mod datagram_queue;
+mod direction;
+mod disturbed;
+mod dns_message;
+mod link_listener;
+mod name_condition;
+mod pacer;
 mod pump;
+mod resolver;
+mod udp_link;
 
-pub(crate) use condition::Condition;
-pub use condition::{ConnectionEnd, Direction};
+pub use any_link::AnyLink;
+pub(crate) use chance::Chance;
+pub use condition::ConnectionEnd;
+pub(crate) use condition::{Condition, ConditionId};
+pub use direction::Direction;
+pub(crate) use disturbed::Disturbed;
+pub(crate) use dns_message::normal as normal_name;
+pub use name_condition::DnsError;
+pub(crate) use name_condition::NameCondition;
+pub(crate) use resolver::NameServer;
+pub use resolver::Resolver;
+pub use udp_link::UdpLink;
 
 use condition::Conditions;
+use link_listener::LinkListener;
 use pump::Connection;
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -58,7 +84,6 @@ const CONNECTING: Duration = Duration::from_secs(10);
 #[must_use = "the link is gone when this is dropped"]
 pub struct Link {
     name: String,
-    addr: SocketAddr,
     proxy: Arc<Proxy>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -67,7 +92,8 @@ pub struct Link {
 #[derive(Debug)]
 pub(crate) struct Proxy {
     server: SocketAddr,
-    pub(crate) conditions: Conditions,
+    listener: LinkListener,
+    conditions: Conditions,
     connections: Mutex<Vec<Connection>>,
 }
 
@@ -82,18 +108,17 @@ impl Link {
         let server = server.to_socket_addrs()?.next().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the server has no address")
         })?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let proxy = Arc::new(Proxy {
             server,
+            listener: LinkListener::bind()?,
             conditions: Conditions::default(),
             connections: Mutex::default(),
         });
         Ok(Self {
             name,
-            addr: listener.local_addr()?,
             accepting: Some(thread::Builder::new().name("link".to_owned()).spawn({
                 let proxy = Arc::clone(&proxy);
-                move || proxy.accept(&listener)
+                move || proxy.accept()
             })?),
             proxy,
         })
@@ -108,7 +133,7 @@ impl Link {
     /// The link's address. Clients connect to it instead of the server's address.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
-        self.addr
+        self.proxy.listener.addr()
     }
 
     pub(crate) fn proxy(&self) -> Arc<Proxy> {
@@ -117,15 +142,11 @@ impl Link {
 }
 
 impl Proxy {
-    fn accept(self: &Arc<Self>, listener: &TcpListener) {
-        for client in listener.incoming() {
-            if self.conditions.is_closed() {
-                return;
-            }
+    fn accept(self: &Arc<Self>) {
+        while let Some(client) = self.listener.accept() {
             // A failed connection does not affect the next connection.
-            let Ok(client) = client else { continue };
-            let connected = match self.conditions.refuses() {
-                true => Err(io::ErrorKind::ConnectionRefused.into()),
+            let connected = match self.conditions.resets() {
+                true => Err(io::ErrorKind::ConnectionReset.into()),
                 false => TcpStream::connect_timeout(&self.server, CONNECTING),
             };
             let opened =
@@ -146,16 +167,30 @@ impl Proxy {
     }
 }
 
+impl Disturbed for Proxy {
+    fn put(&self, condition: Condition) -> io::Result<ConditionId> {
+        let id = self.conditions.add(condition);
+        let changed = self.listener.change(self.conditions.entrance());
+        changed
+            .map(|()| id)
+            .inspect_err(|_| self.conditions.remove(id))
+    }
+
+    fn remove(&self, id: ConditionId) -> io::Result<()> {
+        self.conditions.remove(id);
+        self.listener.change(self.conditions.entrance())
+    }
+}
+
 impl Drop for Link {
     fn drop(&mut self) {
         self.proxy.conditions.close();
-        // Wakes the accepting thread, which waits for a connection.
-        let _ = TcpStream::connect(self.addr);
+        self.proxy.listener.shut_down();
         if let Some(accepting) = self.accepting.take() {
             let _ = accepting.join();
         }
         for connection in self.proxy.connections().drain(..) {
-            connection.end();
+            connection.end(&self.proxy);
         }
     }
 }
@@ -164,7 +199,7 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
             .field("name", &self.name)
-            .field("addr", &self.addr)
+            .field("addr", &self.addr())
             .field("server", &self.proxy.server)
             .finish_non_exhaustive()
     }

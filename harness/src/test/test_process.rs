@@ -4,6 +4,7 @@
 use crate::data::case::Case;
 #[cfg(target_os = "linux")]
 use crate::data::case::CaseSpec;
+use crate::data::closed_timeline;
 #[cfg(target_os = "linux")]
 use crate::os::affinity;
 use crate::os::cpu_time;
@@ -31,7 +32,7 @@ use crate::test::test_time::TestTime;
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::{BodyEnd, EventKind};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -66,16 +67,8 @@ pub(crate) fn prefault(spec: &CaseSpec) -> io::Result<()> {
     Ok(())
 }
 
-/// The state that the zygote prepared and that a fork inherits.
-#[derive(Debug)]
-pub(crate) struct Inherited {
-    /// The open file of the test's timeline.
-    pub(crate) timeline: File,
-    /// The sandbox's restrictions for the test's process.
-    pub(crate) rules: Option<TestRules>,
-}
-
-/// Runs a case in this process, which runs no other case. Returns the process's exit code.
+/// Runs a case in this process, which runs no other case. Returns the process's exit code. `rules`
+/// are the sandbox's restrictions, if the zygote has prepared them.
 ///
 /// # Errors
 ///
@@ -83,20 +76,38 @@ pub(crate) struct Inherited {
 pub(crate) fn run(
     case: &Case,
     test: &'static TestCase,
-    inherited: Option<Inherited>,
+    rules: Option<TestRules>,
 ) -> io::Result<i32> {
-    let (timeline, rules) = match inherited {
-        Some(inherited) => (inherited.timeline, inherited.rules),
-        None => (Timeline::open(&case.timeline())?, None),
-    };
+    let timeline = Timeline::open(&case.timeline())?;
     let setup = Setup::new(test, case, timeline, ProcessScope::Dedicated)?;
     if case.spec.sandboxed {
         let rules = rules.map_or_else(|| prepare_test(&case.worker_dir().work()), Ok)?;
         rules.enter()?;
     }
-    let ended = setup.run(test, &|| false)?;
-    // A test in its own process ends before this function returns.
-    Ok(ended.map_or(1, exit_code))
+    let timeline = setup.timeline.clone();
+    let Some(end) = setup.run(test, &|| false)? else {
+        // A test in its own process ends before `run` returns.
+        return Ok(1);
+    };
+    if timeline.is_closed() {
+        // An error is ignored: the test may have closed standard error, too.
+        if let Some(own) = describe(&end) {
+            let _ = writeln!(io::stderr(), "\n{}{own}", closed_timeline::END);
+        }
+        return Ok(closed_timeline::EXIT_CODE);
+    }
+    Ok(exit_code(end))
+}
+
+/// Describes the end of a test that has not passed.
+fn describe(end: &BodyEnd) -> Option<String> {
+    match end {
+        BodyEnd::Failed { message } => Some(format!("failed: {message}")),
+        BodyEnd::Panicked { message, .. } => Some(format!("panicked: {message}")),
+        BodyEnd::PanickedElsewhere { panics } => Some(format!("panicked: {}", panics.join("; "))),
+        BodyEnd::Skipped { reason } => Some(format!("asked to be skipped: {reason}")),
+        _ => None,
+    }
 }
 
 /// Runs a case on a thread of a shared process. Returns the exit code that a dedicated process
@@ -233,7 +244,7 @@ impl Setup {
             .spawn(move || {
                 #[cfg(target_os = "linux")]
                 {
-                    affinity::unbind();
+                    affinity::unbind_with_main_thread();
                     SyscallInterceptor::begin_late_starts();
                 }
                 let returned =
@@ -242,7 +253,8 @@ impl Setup {
                 waiter.unpark();
                 returned
             })?;
-        if self.is_shared() && !wait_unless(is_interrupted, &body) {
+        let is_shared = self.scope == ProcessScope::Shared;
+        if is_shared && !wait_unless(is_interrupted, &body) {
             self.timeline.record(EventKind::TerminationRequested);
             self.faults.end();
             return Ok(None);
@@ -273,11 +285,6 @@ impl Setup {
             omitted_events: 0,
         });
         Ok(Some(end))
-    }
-
-    /// Whether the test runs in the runner's process.
-    fn is_shared(&self) -> bool {
-        self.scope == ProcessScope::Shared
     }
 
     /// Determines the result of the test from the return or panic of the body, and from all other

@@ -1,9 +1,13 @@
 //! The timeline of a test: the test's events in order, with one line of JSON for each event.
 //!
 //! The test's process appends each event to the file at once, so a killed process loses no event.
-//! The runner reads the file. See [`Event`] for the format.
+//! If the disk is full, the event is appended together with the next one, and the file is marked
+//! until then. The runner reads the file. See [`Event`] for the format.
 
+use crate::data::closed_timeline::NOTICE;
 use crate::data::duration::microseconds;
+use crate::os::open_file_id::OpenFileId;
+use crate::os::write_failure;
 use crate::test::test_time::TestTime;
 use clarity_chaos_record::{Event, EventKind};
 use std::fs::File;
@@ -28,8 +32,15 @@ struct TimelineInner {
 #[derive(Debug)]
 struct TimelineLog {
     file: File,
+    /// The process that records the events. Its forks have copies of this log.
+    owner: u32,
+    /// The identity of `file`; `None` if the test has closed its descriptor.
+    identity: Option<OpenFileId>,
     /// The length of the file, in bytes.
     length: u64,
+    /// The lines that the next write appends: lines of earlier events that could not be written,
+    /// and the line of a new event.
+    unwritten: Vec<u8>,
     events: Vec<Event>,
     /// The number of events beyond [`MAX_EVENTS`] that were not recorded.
     omitted: usize,
@@ -53,7 +64,10 @@ impl Timeline {
                 time,
                 log: Mutex::new(TimelineLog {
                     length: file.metadata().map_or(0, |metadata| metadata.len()),
+                    owner: std::process::id(),
+                    identity: OpenFileId::of(&file).ok(),
                     file,
+                    unwritten: Vec::new(),
                     events: Vec::new(),
                     omitted: 0,
                 }),
@@ -105,18 +119,17 @@ impl Timeline {
         let at_us = microseconds(self.inner.began.elapsed());
         let mut event = Event::new(at_us, thread, kind);
         event.virtual_us = virtual_us;
-        let mut line =
-            serde_json::to_vec(&event).expect("an event has string keys and no failing types");
-        line.push(b'\n');
-        // A full disk must not fail the test here: the runner will report that the timeline has no
-        // end. A partly written line is removed, because it would damage the next line.
-        match log.file.write_all(&line) {
-            Ok(()) => log.length += line.len() as u64,
-            Err(_) => {
-                let _ = log.file.set_len(log.length);
-            }
-        }
+        log.write(&event);
         log.events.push(event);
+    }
+
+    /// Whether the test has closed the descriptor of the timeline. The events since then are in
+    /// memory only.
+    pub(crate) fn is_closed(&self) -> bool {
+        let log = self.inner.log.lock();
+        log.unwrap_or_else(PoisonError::into_inner)
+            .identity
+            .is_none()
     }
 
     /// A copy of all events so far.
@@ -127,6 +140,42 @@ impl Timeline {
             .unwrap_or_else(PoisonError::into_inner)
             .events
             .clone()
+    }
+}
+
+impl TimelineLog {
+    /// Appends an event to the file, after the events that could not be written before. Does
+    /// nothing if the test has closed the descriptor.
+    fn write(&mut self, event: &Event) {
+        let Some(identity) = self.identity else {
+            return;
+        };
+        // The number of a closed descriptor can belong to a file of the test by now. An event must
+        // not get into that file.
+        if OpenFileId::of(&self.file).ok() != Some(identity) {
+            self.identity = None;
+            // A fork of the test's process may close what it has inherited.
+            if std::process::id() == self.owner {
+                let _ = writeln!(io::stderr(), "\n{NOTICE}");
+            }
+            return;
+        }
+        serde_json::to_writer(&mut self.unwritten, event)
+            .expect("an event has string keys and no failing types");
+        self.unwritten.push(b'\n');
+        match self.file.write_all(&self.unwritten) {
+            Ok(()) => {
+                self.length += self.unwritten.len() as u64;
+                self.unwritten.clear();
+            }
+            // The test goes on: it may fill the disk on purpose. The runner finds the mark if no
+            // later event is written.
+            Err(error) => {
+                // A partly written line would damage the next line.
+                let _ = self.file.set_len(self.length);
+                write_failure::mark(&self.file, &error);
+            }
+        }
     }
 }
 
@@ -189,6 +238,22 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    #[test]
+    fn record_never_writes_into_another_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Timeline::open(&dir.path().join("timeline.jsonl")).unwrap();
+        let timeline = Timeline::new(file, TestTime::new(ClockKind::Real));
+        timeline.record(note("one"));
+        assert!(!timeline.is_closed());
+        // The number of a closed descriptor leads to the file that was opened next.
+        let other = dir.path().join("other");
+        timeline.inner.log.lock().unwrap().file = File::create_new(&other).unwrap();
+        timeline.record(note("two"));
+        assert!(timeline.is_closed());
+        assert_eq!(std::fs::read(other).unwrap(), b"");
+        assert_eq!(timeline.events().len(), 2);
     }
 
     #[test]

@@ -210,3 +210,16 @@ fn handler_of_another_binary(cx: Context) -> Result {
     fs::write(&journal, text.replace(UNMARK, "elsewhere.unmark"))?;
     kill_this_process()
 }
+
+/// Hangs while a custom fault is in effect outside the test's directory.
+#[chaos(timeout = "10min")]
+fn hangs_with_a_mark(cx: Context) -> Result {
+    let _marked = cx.inject(Mark {
+        path: outside()?.with_extension("mark"),
+        handler: UNMARK,
+    })?;
+    cx.note("marked");
+    loop {
+        std::thread::park();
+    }
+}

@@ -166,3 +166,39 @@ async fn nothing_manual() -> Result {
     let _listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     Ok(())
 }
+
+/// Forks a process, which never ends, and gives the process this name.
+fn fork_a_daemon(name: Option<&std::ffi::CStr>) -> Result {
+    // SAFETY: the child only makes system calls, and never returns.
+    if let nix::unistd::ForkResult::Child = unsafe { nix::unistd::fork() }? {
+        let _ = nix::unistd::setsid();
+        if let Some(name) = name {
+            let _ = rustix::thread::set_name(name);
+        }
+        loop {
+            nix::unistd::pause();
+        }
+    }
+    Ok(())
+}
+
+/// A daemon that was forked, and not executed, is still running at the end of the test.
+#[chaos(non_destructive)]
+fn a_forked_daemon() -> Result {
+    fork_a_daemon(Some(c"own-daemon"))
+}
+
+/// A forked process without a name of its own is still running at the end of the test.
+#[chaos(non_destructive)]
+fn a_fork() -> Result {
+    fork_a_daemon(None)
+}
+
+/// Hangs with a forked daemon.
+#[chaos(timeout = "1s")]
+fn hangs_with_a_forked_daemon() -> Result {
+    fork_a_daemon(Some(c"own-daemon"))?;
+    loop {
+        thread::park();
+    }
+}

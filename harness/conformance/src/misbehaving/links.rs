@@ -1,9 +1,7 @@
 //! Links between a client and a server, with each kind of network fault.
 
 use crate::waiting::PATIENCE;
-use clarity_chaos::fault::{
-    Bandwidth, Blackhole, ConnectionCut, ConnectionRefused, Corruption, Latency,
-};
+use clarity_chaos::fault::{Bandwidth, Blackhole, ConnectionCut, Corruption, Latency};
 use clarity_chaos::network::{Direction, Link};
 use clarity_chaos::{Context, Result, chaos};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -12,13 +10,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// A server that echoes all bytes. Dropping this value ends the server.
-struct Echo {
-    addr: SocketAddr,
+pub(crate) struct Echo {
+    pub(crate) addr: SocketAddr,
     serving: Option<JoinHandle<()>>,
 }
 
 impl Echo {
-    fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         Self::start_at(([127, 0, 0, 1], 0).into())
     }
 
@@ -61,7 +59,7 @@ impl Drop for Echo {
     }
 }
 
-fn connect(link: &Link) -> io::Result<TcpStream> {
+pub(crate) fn connect(link: &Link) -> io::Result<TcpStream> {
     let stream = TcpStream::connect(link.addr())?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_nodelay(true)?;
@@ -69,12 +67,12 @@ fn connect(link: &Link) -> io::Result<TcpStream> {
 }
 
 /// Whether the error is a read timeout, not the end of the connection.
-fn is_timeout(error: &io::Error) -> bool {
+pub(crate) fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
 }
 
 /// Sends `text`, and reads an answer of the same length.
-fn ask(mut stream: &TcpStream, text: &str) -> io::Result<String> {
+pub(crate) fn ask(mut stream: &TcpStream, text: &str) -> io::Result<String> {
     stream.write_all(text.as_bytes())?;
     let mut answer = vec![0; text.len()];
     stream.read_exact(&mut answer)?;
@@ -160,23 +158,6 @@ fn stall(cx: Context) -> Result {
     stream.set_read_timeout(Some(PATIENCE))?;
     (&stream).read_exact(&mut answer)?;
     assert_eq!(&answer, b"during");
-    Ok(())
-}
-
-/// New connections are reset during the fault. An existing connection still works.
-#[chaos(non_destructive)]
-fn refusal(cx: Context) -> Result {
-    let server = Echo::start()?;
-    let link = cx.link("echo", server.addr)?;
-    let old = connect(&link)?;
-    ask(&old, "before")?;
-    let refusal = cx.inject(ConnectionRefused::new(&link))?;
-    let refused = connect(&link).and_then(|stream| ask(&stream, "x"));
-    let error = refused.unwrap_err();
-    assert!(!is_timeout(&error), "{error}");
-    assert_eq!(ask(&old, "meanwhile")?, "meanwhile");
-    refusal.undo();
-    assert_eq!(ask(&connect(&link)?, "after")?, "after");
     Ok(())
 }
 

@@ -3,14 +3,22 @@
 mod calls;
 mod chances;
 mod clocks;
+mod commands;
+#[cfg(target_os = "linux")]
+mod connecting;
 #[cfg(target_os = "linux")]
 mod custom_faults;
+mod datagrams;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod endings;
 #[cfg(target_os = "linux")]
 mod escapes;
 #[cfg(target_os = "linux")]
 mod explorations;
 mod faults;
+#[cfg(target_os = "linux")]
+mod floods;
 #[cfg(target_os = "linux")]
 mod hangs;
 #[cfg(target_os = "linux")]
@@ -24,9 +32,14 @@ mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
 mod links;
+#[cfg(target_os = "linux")]
+mod lost_files;
+#[cfg(target_os = "linux")]
+mod names;
 #[cfg(unix)]
 mod neighbours;
 mod oracles;
+mod pacing;
 mod panics;
 mod plans;
 mod processes;
@@ -35,10 +48,16 @@ mod programs;
 #[cfg(target_os = "linux")]
 mod resources;
 #[cfg(target_os = "linux")]
+mod snapshots;
+#[cfg(target_os = "linux")]
 mod socket_paths;
 mod stories;
+#[cfg(target_os = "linux")]
+mod surroundings;
 mod sweeps;
 mod tags;
+#[cfg(target_os = "linux")]
+mod temporary_directory;
 mod test_environment;
 mod waiting;
 

@@ -13,9 +13,9 @@ const ADDED: usize = 40;
 fn is_short(directory: &Path) -> Result {
     let tmp = env::var("MISBEHAVING_TMPDIR")?;
     let inside = directory.strip_prefix(&tmp)?;
-    // A worker's number has up to six digits. The number of this worker may have fewer.
-    let digits = inside.iter().nth(1).map_or(0, |worker| worker.len());
-    let added = 1 + inside.as_os_str().len() + (6 - digits);
+    // A worker's name has up to six bytes. The name of this worker may have fewer.
+    let length = inside.iter().nth(1).map_or(0, |worker| worker.len());
+    let added = 1 + inside.as_os_str().len() + (6 - length);
     assert!(added <= ADDED, "{added} bytes: {}", directory.display());
     Ok(())
 }

@@ -18,7 +18,7 @@ const CONTAINER: [&str; 6] = [
 
 /// Whether `CONTAINER` works on this machine. Also reports the test as skipped if `CONTAINER` does
 /// not work.
-fn are_containers_possible() -> bool {
+pub(super) fn are_containers_possible() -> bool {
     let possible = Command::new(CONTAINER[0])
         .args(&CONTAINER[1..])
         .arg("true")

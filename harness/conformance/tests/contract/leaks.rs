@@ -52,6 +52,25 @@ fn leaked_descriptor_is_named_with_its_file_or_socket() {
 }
 
 #[test]
+fn forked_daemon_is_named_by_its_name() {
+    let daemon = only_leak("a_forked_daemon");
+    assert_eq!(daemon, "process `own-daemon, a fork of the test's process`");
+    let fork = only_leak("a_fork");
+    assert_eq!(
+        fork,
+        "process `leaks::a_fork, a fork of the test's process`"
+    );
+    let hung = &record("hangs_with_a_forked_daemon").hung_threads;
+    let of_daemon = hung.iter().find(|thread| thread.thread == "own-daemon");
+    let process = of_daemon.and_then(|thread| thread.process.as_deref());
+    assert_eq!(
+        process,
+        Some("own-daemon, a fork of the test's process"),
+        "{hung:?}"
+    );
+}
+
+#[test]
 fn leaked_file_outside_of_the_test_directory_is_named() {
     assert_eq!(only_leak("a_temporary_file"), "file `tmp/left-behind`");
     assert_eq!(only_leak("a_temporary_folder"), "file `tmp/left-behind`");

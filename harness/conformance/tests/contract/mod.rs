@@ -8,17 +8,24 @@ mod console;
 mod containment;
 #[cfg(target_os = "linux")]
 mod custom_faults;
+mod datagrams;
+#[cfg(target_os = "linux")]
+mod descriptors;
 #[cfg(target_os = "linux")]
 mod escapes;
 #[cfg(target_os = "linux")]
 mod explorations;
 mod faults;
 #[cfg(target_os = "linux")]
+mod floods;
+#[cfg(target_os = "linux")]
 mod hangs;
 #[cfg(target_os = "linux")]
 mod hidden_processes;
 #[cfg(target_os = "linux")]
 mod hints;
+#[cfg(target_os = "linux")]
+mod history;
 #[cfg(target_os = "linux")]
 mod homes;
 #[cfg(target_os = "linux")]
@@ -33,20 +40,35 @@ mod libtest_flags;
 #[cfg(target_os = "linux")]
 mod limits;
 mod links;
+#[cfg(target_os = "linux")]
+mod lost_files;
+#[cfg(target_os = "linux")]
+mod mount_namespace;
+#[cfg(target_os = "linux")]
+mod names;
 mod oracles;
 mod pages;
 mod plans;
 #[cfg(target_os = "linux")]
 mod programs;
+#[cfg(target_os = "linux")]
+mod refusals;
 mod reports;
 #[cfg(target_os = "linux")]
 mod resources;
 mod seeds;
 mod selection;
 #[cfg(target_os = "linux")]
+mod snapshots;
+#[cfg(target_os = "linux")]
 mod socket_paths;
+#[cfg(target_os = "linux")]
+mod surroundings;
 mod sweeps;
+#[cfg(target_os = "linux")]
+mod temporary_directory;
 mod verdicts;
+mod workflow_commands;
 
 use std::thread;
 use std::time::{Duration, Instant};

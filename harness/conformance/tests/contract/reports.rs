@@ -224,8 +224,19 @@ fn closed_standard_output_loses_no_junit_report() {
 }
 
 #[test]
-fn history_that_cannot_be_written_is_an_error_with_its_path() {
-    let ran = suite().run(["tags::model", "--history", "/dev/null/history"]);
-    assert_eq!(ran.code, Some(1));
-    assert!(ran.stderr.contains("/dev/null/history"), "{}", ran.stderr);
+fn output_of_passed_tests_is_in_junit_only_if_asked_for() {
+    let suite = suite();
+    let report = |options: &[&str]| {
+        let path = suite.tmp().join("report.xml");
+        let junit = ["--junit", path.to_str().unwrap()];
+        let tests = ["endings::passes_and_tells", "endings::panics"];
+        suite.run(tests.iter().chain(&junit).chain(options));
+        std::fs::read_to_string(&path).unwrap()
+    };
+    let usual = report(&[]);
+    assert!(!usual.contains("printed as an error"), "{usual}");
+    assert!(usual.contains("panicked at"), "{usual}");
+    assert!(usual.contains("<system-out>"), "{usual}");
+    let asked = report(&["--junit-passed-output"]);
+    assert!(asked.contains("printed as an error"), "{asked}");
 }

@@ -247,22 +247,3 @@ fn last_failed_test_runs_alone_or_first_with_its_seed() {
     assert!(place(failing) < place(passing), "{}", first.stdout);
     assert_eq!(first.records[failing].root_seed.to_string(), seed);
 }
-
-#[test]
-fn unreadable_record_counts_as_failed_with_a_warning() {
-    let suite = suite();
-    let [torn, passing] = ["endings::passes", "endings::passes_and_tells"];
-    let filters = [torn, passing, "--exact"];
-    let ran = suite.run(filters);
-    assert_eq!(ran.code, Some(0), "{}", ran.stdout);
-    let path = suite.history().join("records/endings.passes.json");
-    let text = std::fs::read(&path).unwrap();
-    std::fs::write(&path, &text[..text.len() / 2]).unwrap();
-
-    let again = suite.run(filters.into_iter().chain(["--last-failed"]));
-    assert_eq!(again.code, Some(0), "{}", again.stderr);
-    assert!(again.stdout.contains(&format!("test {torn} ... ok")));
-    assert!(!again.stdout.contains(&format!("test {passing} ")));
-    let path = path.to_str().unwrap();
-    assert!(again.stderr.contains(path), "{}", again.stderr);
-}

@@ -284,6 +284,14 @@ pub(crate) struct Options {
     )]
     pub(crate) junit_strict: bool,
 
+    /// Include the output of passed and skipped tests in the JUnit report
+    #[arg(
+        long = "junit-passed-output",
+        env = "CHAOS_JUNIT_PASSED_OUTPUT",
+        help_heading = "Reports"
+    )]
+    pub(crate) junit_passed_output: bool,
+
     /// Write a self-contained HTML report, with the timeline of each test, to this file
     #[arg(
         long = "html",

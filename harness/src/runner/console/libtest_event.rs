@@ -4,6 +4,7 @@
 use super::{RunSummary, StartedRun, TestOutcome};
 use clarity_chaos_record::Verdict;
 use clarity_chaos_report as report;
+use clarity_chaos_report::workflow_commands::neutralize_json;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ pub(super) enum LibtestEvent<'a> {
 
 impl LibtestEvent<'_> {
     pub(super) fn line(&self) -> String {
-        format!("{}\n", self.value())
+        let json = self.value().to_string();
+        format!("{}\n", neutralize_json(&json))
     }
 
     fn value(&self) -> Value {

@@ -2,10 +2,14 @@
 //! appears above the bar.
 
 use crate::runner::cli::Options;
+use crate::runner::standard_streams::print_error;
+use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 use clarity_chaos_record::Isolation;
+use clarity_chaos_report::workflow_commands::neutralize;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use libtest_mimic::ColorSetting;
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -18,6 +22,8 @@ pub(crate) struct Printer {
     bar: ProgressBar,
     can_be_shown: bool,
     colour: ColorChoice,
+    /// Whether the destination gets colours. If not, the text's colours are removed.
+    is_coloured: bool,
     error: OnceLock<io::Error>,
 }
 
@@ -41,14 +47,22 @@ impl Printer {
             ColorSetting::Always => ColorChoice::Always,
             ColorSetting::Never => ColorChoice::Never,
         };
-        let to: Box<dyn Write + Send> = match &options.libtest.logfile {
+        let is_coloured = |auto: ColorChoice| match colour {
+            ColorChoice::Auto => auto != ColorChoice::Never,
+            choice => choice != ColorChoice::Never,
+        };
+        let (to, is_coloured): (Box<dyn Write + Send>, bool) = match &options.libtest.logfile {
             Some(path) => {
                 let file = File::create(path).map_err(|error| {
                     io::Error::new(error.kind(), format!("--logfile {path}: {error}"))
                 })?;
-                Box::new(AutoStream::new(file, colour))
+                let is_coloured = is_coloured(AutoStream::choice(&file));
+                (Box::new(AutoStream::new(file, colour)), is_coloured)
             }
-            None => Box::new(AutoStream::new(io::stdout(), colour)),
+            None => (
+                Box::new(AutoStream::new(io::stdout(), colour)),
+                is_coloured(AutoStream::choice(&io::stdout())),
+            ),
         };
         let can_be_shown = io::stderr().is_terminal()
             && !stdout_is_a_pipe()
@@ -62,6 +76,7 @@ impl Printer {
             bar: ProgressBar::hidden(),
             can_be_shown,
             colour,
+            is_coloured,
             error: OnceLock::new(),
         })
     }
@@ -92,6 +107,12 @@ impl Printer {
     pub(crate) fn print(&self, text: &str) {
         self.bar.suspend(|| {
             let mut to = self.to.lock().unwrap_or_else(PoisonError::into_inner);
+            let text = match self.is_coloured {
+                true => Cow::Borrowed(text),
+                // Removed here, since `neutralize` must see the text without them.
+                false => Cow::Owned(strip_str(text).to_string()),
+            };
+            let text = neutralize(&text);
             let written = to.write_all(text.as_bytes()).and_then(|()| to.flush());
             if let Err(error) = written {
                 let _ = self.error.set(error);
@@ -102,7 +123,7 @@ impl Printer {
     /// Writes a line to standard error, above the bar.
     pub(crate) fn print_to_stderr(&self, line: &str) {
         self.bar.suspend(|| {
-            let _ = writeln!(io::stderr(), "{line}");
+            print_error(format_args!("{line}"));
         });
     }
 

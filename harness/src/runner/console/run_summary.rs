@@ -4,7 +4,7 @@
 use super::{DIM, FAIL, PASS, WARN};
 use clarity_chaos_record::{Record, Verdict};
 use clarity_chaos_report as report;
-use clarity_chaos_report::format_seconds;
+use clarity_chaos_report::{first_line, format_seconds};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -135,7 +135,7 @@ impl<'a> RunSummary<'a> {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            let _ = writeln!(text, "    {reason}\n        {named}{more}");
+            let _ = writeln!(text, "    {}\n        {named}{more}", first_line(reason));
         }
     }
 
@@ -193,7 +193,7 @@ pub(super) fn render_failures(text: &mut String, failures: &[&Record]) {
             ..
         } = record;
         let verdict = record.verdict.to_string();
-        let verdict = verdict.lines().next().unwrap_or_default();
+        let verdict = first_line(&verdict);
         let progress = match record.exploring() {
             Some(progress) => format!("; it was exploring, {progress}"),
             None => String::new(),

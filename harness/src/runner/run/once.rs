@@ -2,9 +2,10 @@
 
 use super::{TestRun, locked, unmet_oracles};
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
-use crate::runner::case_runner::{CaseRunner, RunOverrides};
+use crate::runner::case_runner::CaseRunner;
 use crate::runner::console::{Console, RunSummary, StartedRun, TestOutcome};
 use crate::runner::replay;
+use crate::runner::run_overrides::RunOverrides;
 use crate::runner::selection::Selection;
 use crate::runner::threads;
 use clarity_chaos_record::{FailedAttempt, Record, Results, Seed, SeedRange, Verdict};

@@ -1,5 +1,6 @@
 //! A file that says how far an exploration is, for the case that the test's process is killed.
 
+use crate::os::open_file_id::OpenFileId;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,7 +14,8 @@ const MAX_LENGTH: usize = 512;
 /// Errors are ignored: the progress is only a hint for the reader of a report.
 #[derive(Debug)]
 pub(super) struct ProgressFile {
-    file: Option<File>,
+    /// The file with its identity. Code under test may close the descriptor and reuse its number.
+    file: Option<(File, OpenFileId)>,
     text: [u8; MAX_LENGTH],
 }
 
@@ -26,10 +28,14 @@ impl ProgressFile {
         let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
         let opened = options.custom_flags(flags).open(path).ok();
         let file = opened.filter(|file| file.metadata().is_ok_and(|found| found.is_file()));
+        let file = file.or_else(|| {
+            let _ = fs::remove_file(path);
+            options.create_new(true).open(path).ok()
+        });
         Self {
-            file: file.or_else(|| {
-                let _ = fs::remove_file(path);
-                options.create_new(true).open(path).ok()
+            file: file.and_then(|file| {
+                let id = OpenFileId::of(&file).ok()?;
+                Some((file, id))
             }),
             text: [b' '; MAX_LENGTH],
         }
@@ -44,7 +50,9 @@ impl ProgressFile {
         // The file always has the same length, so one write replaces all of it.
         self.text.fill(b' ');
         self.text[..cut].copy_from_slice(&text.as_bytes()[..cut]);
-        if let Some(file) = &self.file {
+        if let Some((file, id)) = &self.file
+            && OpenFileId::of(file).ok() == Some(*id)
+        {
             let _ = file.write_all_at(&self.text, 0);
         }
     }
@@ -60,6 +68,17 @@ impl Drop for ProgressFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_not_written_into_another_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = ProgressFile::open(&dir.path().join("exploring"));
+        let other = File::create_new(dir.path().join("other")).unwrap();
+        let (_, id) = file.file.take().unwrap();
+        file.file = Some((other, id));
+        file.write("text");
+        assert_eq!(fs::read(dir.path().join("other")).unwrap(), b"");
+    }
 
     #[test]
     fn text_is_replaced_and_cut_at_a_character() {

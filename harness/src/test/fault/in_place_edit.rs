@@ -80,13 +80,10 @@ impl InPlaceEdit {
             .and_then(|metadata| metadata.modified())
             .map_err(FaultError::file("read the times of", path))?;
         let (old, new) = (self.old.len() as u64, self.new.len() as u64);
-        injection.record(UndoStep::restore_bytes(
-            path,
-            self.offset,
-            self.old,
-            new,
-            before,
-        ))?;
+        injection.record(
+            UndoStep::restore_bytes(path, self.offset, self.old, new, before)
+                .with_damage(self.new.clone()),
+        )?;
         file.seek(SeekFrom::Start(self.offset))
             .and_then(|_| file.write_all(&self.new))
             .map_err(FaultError::file("write", path))?;

@@ -43,7 +43,8 @@ impl Injection {
     }
 
     /// Records a step that undoes a part of the damage. Call this method before the damage is done.
-    /// If a test that runs outside of the sandbox is killed, the runner runs the recorded steps.
+    /// If a test that runs outside of the sandbox is killed, the runner runs the recorded steps. If
+    /// the runner is killed too, the test's supervisor or a later run does.
     ///
     /// # Errors
     ///
@@ -64,6 +65,17 @@ impl Injection {
     /// When the file's metadata cannot be read, or the journal cannot be written.
     pub fn expect_unchanged(&self, path: impl AsRef<Path>) -> Result<(), FaultError> {
         Ok(self.journal().expect_unchanged(path.as_ref())?)
+    }
+
+    /// Tells the journal that the fault has created the file, symlink or directory at `path`. A
+    /// recorded [removal](UndoStep::remove) removes it. Call this method right after the creation.
+    /// If the runner is killed and the user then creates another file at `path`, this file stays.
+    ///
+    /// # Errors
+    ///
+    /// When the file's metadata cannot be read, or the journal cannot be written.
+    pub fn created(&self, path: impl AsRef<Path>) -> Result<(), FaultError> {
+        Ok(self.journal().created(path.as_ref())?)
     }
 
     /// Runs the recorded steps, the latest first, up to the first failure.

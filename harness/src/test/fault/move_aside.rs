@@ -39,7 +39,8 @@ pub(super) fn move_aside(
         injection.record(UndoStep::remove(path).only_if(condition))?;
         placeholder
             .put(path)
-            .map_err(FaultError::file("put a placeholder at", path))
+            .map_err(FaultError::file("put a placeholder at", path))?;
+        injection.created(path)
     })
 }
 

@@ -1,37 +1,14 @@
 //! The faults in effect on a link.
 
+use super::chance::Chance;
+use super::direction::Direction;
+use super::link_listener::Entrance;
+use super::pacer::{self, Pacer};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// A direction of bytes on a link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Direction {
-    /// From clients to the server.
-    ToServer,
-    /// From the server to clients.
-    ToClient,
-    /// Both directions.
-    Both,
-}
-
-impl Direction {
-    fn covers(self, other: Self) -> bool {
-        self == Self::Both || self == other
-    }
-
-    /// The direction in words, for the description of a fault.
-    pub(crate) fn words(self) -> &'static str {
-        match self {
-            Self::ToServer => "to the server",
-            Self::ToClient => "to the client",
-            Self::Both => "both ways",
-        }
-    }
-}
 
 /// The way in which a cut connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,13 +40,24 @@ pub(crate) enum Condition {
     Blackhole {
         direction: Direction,
     },
+    ConnectionHang,
     ConnectionRefused,
+    ConnectionReset,
     /// Cuts one connection, after all connections together have delivered `left` more bytes. `left`
     /// is `None` after the cut.
     ConnectionCut {
         direction: Direction,
         left: Option<u64>,
         end: ConnectionEnd,
+    },
+    /// Loses datagrams with this chance.
+    PacketLoss(Chance),
+    /// Delivers datagrams twice with this chance.
+    PacketDuplication(Chance),
+    /// With this chance, delivers a datagram after `by` later datagrams.
+    PacketReordering {
+        chance: Chance,
+        by: u8,
     },
     /// Flips `bit` of one byte, after all connections together have delivered `left` more bytes.
     /// `left` is `None` after the flip.
@@ -84,6 +72,12 @@ pub(crate) enum Condition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConditionId(usize);
 
+impl ConditionId {
+    pub(super) fn new(number: usize) -> Self {
+        Self(number)
+    }
+}
+
 /// All faults in effect on a link.
 #[derive(Debug, Default)]
 pub(crate) struct Conditions {
@@ -91,22 +85,43 @@ pub(crate) struct Conditions {
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct PresentConditions {
     count: usize,
     closed: bool,
     present: Vec<(ConditionId, Condition)>,
+    /// The time of the last injection or undo.
+    changed_at: Instant,
 }
 
-/// The delivery of a due chunk of bytes.
+/// The arrival of bytes at a link.
+#[derive(Debug)]
+pub(super) struct Arrival {
+    at: Instant,
+    /// The delays of the bytes. Each delay lasts until its condition is removed.
+    delays: Vec<(ConditionId, Duration)>,
+}
+
+/// The delivery of the first bytes of a chunk.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Delivery {
-    /// All bytes are delivered. The next chunk is delivered after a pause of this length.
-    Whole(Duration),
+    /// This number of bytes is delivered.
+    Piece(usize),
     /// This number of bytes is delivered, and then the connection ends in this way.
     Cut(usize, ConnectionEnd),
     /// No byte is delivered: the link is closed or the connection has ended.
     Lost,
+}
+
+impl Default for PresentConditions {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            closed: false,
+            present: Vec::new(),
+            changed_at: Instant::now(),
+        }
+    }
 }
 
 impl Conditions {
@@ -115,13 +130,17 @@ impl Conditions {
         state.count += 1;
         let id = ConditionId(state.count);
         state.present.push((id, condition));
+        state.changed_at = Instant::now();
         drop(state);
         self.changed.notify_all();
         id
     }
 
     pub(crate) fn remove(&self, id: ConditionId) {
-        self.state().present.retain(|(other, _)| *other != id);
+        let mut state = self.state();
+        state.present.retain(|(other, _)| *other != id);
+        state.changed_at = Instant::now();
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -130,20 +149,41 @@ impl Conditions {
         self.changed.notify_all();
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.state().closed
+    /// Wakes all waiting threads, because a connection has ended.
+    pub(super) fn wake(&self) {
+        // A thread that has not seen the end yet holds the lock until it waits.
+        drop(self.state());
+        self.changed.notify_all();
     }
 
-    pub(super) fn refuses(&self) -> bool {
+    /// Whether new connections are reset after they were accepted.
+    pub(super) fn resets(&self) -> bool {
         let state = self.state();
         let mut present = state.present.iter();
-        present.any(|(_, condition)| matches!(condition, Condition::ConnectionRefused))
+        present.any(|(_, condition)| matches!(condition, Condition::ConnectionReset))
     }
 
-    /// The time at which bytes that arrive now become due.
-    pub(super) fn due(&self, direction: Direction) -> Instant {
-        let mut due = Instant::now();
-        for (_, condition) in &mut self.state().present {
+    /// The state in which new connections find the link.
+    pub(super) fn entrance(&self) -> Entrance {
+        let (mut hangs, state) = (false, self.state());
+        for (_, condition) in &state.present {
+            match condition {
+                Condition::ConnectionRefused => return Entrance::Closed,
+                Condition::ConnectionHang => hangs = true,
+                _ => {}
+            }
+        }
+        if hangs {
+            Entrance::Full
+        } else {
+            Entrance::Open
+        }
+    }
+
+    /// Returns the arrival of bytes that arrive now. Draws their delays.
+    pub(super) fn arrive(&self, direction: Direction) -> Arrival {
+        let mut delays = Vec::new();
+        for (id, condition) in &mut self.state().present {
             if let Condition::Latency {
                 direction: covered,
                 delay,
@@ -152,19 +192,23 @@ impl Conditions {
             } = condition
                 && covered.covers(direction)
             {
-                due += *delay + jitter.mul_f64(rng.random::<f64>());
+                delays.push((*id, *delay + jitter.mul_f64(rng.random::<f64>())));
             }
         }
-        due
+        Arrival {
+            at: Instant::now(),
+            delays,
+        }
     }
 
-    /// Waits until `bytes` are due and no blackhole holds them. Then applies all corruptions to
-    /// `bytes`, and returns how `bytes` must be delivered. `is_over` returns whether the connection
-    /// has ended.
+    /// Waits until the next piece of `bytes` is due and no blackhole holds it. Then applies all
+    /// corruptions to the piece, and returns how the piece must be delivered. `is_over` returns
+    /// whether the connection has ended.
     pub(super) fn deliver(
         &self,
         direction: Direction,
-        due: Instant,
+        arrival: &Arrival,
+        pacer: &mut Pacer,
         bytes: &mut [u8],
         is_over: impl Fn() -> bool,
     ) -> Delivery {
@@ -173,36 +217,43 @@ impl Conditions {
             if state.closed || is_over() {
                 return Delivery::Lost;
             }
-            let is_held = state.present.iter().any(|(_, condition)| {
-                matches!(condition, Condition::Blackhole { direction: covered } if covered.covers(direction))
-            });
-            let left = due.saturating_duration_since(Instant::now());
-            // The end of the connection does not notify this thread. So the loop regularly checks
-            // whether the connection has ended.
-            let most = Duration::from_millis(20);
-            let wait = match is_held {
-                true => most,
-                false if left.is_zero() => break,
-                false => left.min(most),
+            let due = match state.due(direction, arrival) {
+                None => None,
+                Some(due) if Instant::now() < due => Some(due),
+                Some(due) => {
+                    let Some(rate) = state.rate(direction) else {
+                        pacer.stop();
+                        return state.settle(direction, bytes);
+                    };
+                    let length = pacer::piece(rate, bytes.len());
+                    let due = pacer.due(rate, length, due.max(state.changed_at));
+                    if due <= Instant::now() {
+                        return state.settle(direction, &mut bytes[..length]);
+                    }
+                    pacer.wait();
+                    Some(due)
+                }
             };
-            let waited = self.changed.wait_timeout(state, wait);
-            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = match due {
+                Some(due) => self.wait_until(state, due),
+                None => {
+                    pacer.stop();
+                    let waited = self.changed.wait(state);
+                    waited.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
         }
-        state.settle(direction, bytes)
     }
 
-    /// Waits for `time`, or until the link is closed.
-    pub(super) fn pass(&self, time: Duration) {
-        let deadline = Instant::now() + time;
-        let mut state = self.state();
-        while !state.closed {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            let waited = self.changed.wait_timeout(state, left);
-            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
+    /// Waits until `time`, or until something changes.
+    fn wait_until<'a>(
+        &self,
+        state: MutexGuard<'a, PresentConditions>,
+        time: Instant,
+    ) -> MutexGuard<'a, PresentConditions> {
+        let left = time.saturating_duration_since(Instant::now());
+        let waited = self.changed.wait_timeout(state, left);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn state(&self) -> MutexGuard<'_, PresentConditions> {
@@ -211,18 +262,46 @@ impl Conditions {
 }
 
 impl PresentConditions {
-    fn settle(&mut self, direction: Direction, bytes: &mut [u8]) -> Delivery {
-        let mut cut: Option<(usize, ConnectionEnd)> = None;
-        let mut slowest = None;
-        for (_, condition) in &mut self.present {
+    /// The time at which the bytes of this arrival are due, without a limit of the bandwidth.
+    /// `None` while a blackhole holds the bytes.
+    fn due(&self, direction: Direction, arrival: &Arrival) -> Option<Instant> {
+        let mut due = arrival.at;
+        for (id, condition) in &self.present {
             match condition {
+                Condition::Blackhole { direction: covered } if covered.covers(direction) => {
+                    return None;
+                }
+                _ => {}
+            }
+            for (delayed_by, delay) in &arrival.delays {
+                if delayed_by == id {
+                    due += *delay;
+                }
+            }
+        }
+        Some(due)
+    }
+
+    /// The smallest bandwidth of this direction, in bytes per second.
+    fn rate(&self, direction: Direction) -> Option<u64> {
+        let rates = self
+            .present
+            .iter()
+            .filter_map(|(_, condition)| match condition {
                 Condition::Bandwidth {
                     direction: covered,
                     bytes_per_second,
-                } if covered.covers(direction) => {
-                    let rate = *bytes_per_second;
-                    slowest = Some(slowest.map_or(rate, |other: u64| other.min(rate)));
-                }
+                } if covered.covers(direction) => Some(*bytes_per_second),
+                _ => None,
+            });
+        rates.min()
+    }
+
+    /// Applies the corruptions and cuts to `bytes`, which pass now.
+    fn settle(&mut self, direction: Direction, bytes: &mut [u8]) -> Delivery {
+        let mut cut: Option<(usize, ConnectionEnd)> = None;
+        for (_, condition) in &mut self.present {
+            match condition {
                 Condition::Corruption {
                     direction: covered,
                     left,
@@ -244,13 +323,9 @@ impl PresentConditions {
                 _ => {}
             }
         }
-        match (cut, slowest) {
-            (Some((length, end)), _) => Delivery::Cut(length, end),
-            (None, Some(rate)) => {
-                let seconds = bytes.len() as f64 / rate.max(1) as f64;
-                Delivery::Whole(Duration::from_secs_f64(seconds))
-            }
-            (None, None) => Delivery::Whole(Duration::ZERO),
+        match cut {
+            Some((length, end)) => Delivery::Cut(length, end),
+            None => Delivery::Piece(bytes.len()),
         }
     }
 }

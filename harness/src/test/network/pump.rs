@@ -2,21 +2,19 @@
 //! that sends the bytes when they are due.
 
 use super::Proxy;
-use super::condition::{ConnectionEnd, Delivery, Direction};
+use super::chunk_queue::{Chunk, ChunkQueue};
+use super::condition::{ConnectionEnd, Delivery};
+use super::direction::Direction;
+use super::pacer::Pacer;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 /// The largest number of bytes in a chunk.
-const CHUNK: usize = 16 << 10;
-
-/// The largest number of chunks in flight in each direction. At this number, the receiving thread
-/// waits.
-const IN_FLIGHT: usize = 64;
+const CHUNK: usize = 64 << 10;
 
 /// The two sockets of a connection: to the client, and to the server.
 #[derive(Debug)]
@@ -32,9 +30,6 @@ pub(super) struct Connection {
     ends: Arc<Ends>,
     threads: Vec<JoinHandle<()>>,
 }
-
-/// A chunk: the time at which its bytes are due, and its bytes.
-type Chunk = (Instant, Vec<u8>);
 
 impl Connection {
     pub(super) fn open(
@@ -61,21 +56,21 @@ impl Connection {
         match started {
             Ok(()) => Ok(connection),
             Err(error) => {
-                connection.end();
+                connection.end(&proxy);
                 Err(error)
             }
         }
     }
 
     fn start(&mut self, direction: Direction, proxy: &Arc<Proxy>) -> io::Result<()> {
-        let (sender, receiver) = sync_channel(IN_FLIGHT);
-        let thread = || thread::Builder::new().name("link".to_owned());
-        let (ends, link) = (Arc::clone(&self.ends), Arc::clone(proxy));
-        let receiving = move || receive(&ends, direction, &link, &sender);
-        self.threads.push(thread().spawn(receiving)?);
-        let (ends, link) = (Arc::clone(&self.ends), Arc::clone(proxy));
-        let sending = move || send(&ends, direction, &link, &receiver);
-        self.threads.push(thread().spawn(sending)?);
+        let queue = Arc::new(ChunkQueue::default());
+        for work in [receive, send] {
+            let (ends, queue) = (Arc::clone(&self.ends), Arc::clone(&queue));
+            let proxy = Arc::clone(proxy);
+            let thread = thread::Builder::new().name("link".to_owned());
+            self.threads
+                .push(thread.spawn(move || work(&ends, direction, &proxy, &queue))?);
+        }
         Ok(())
     }
 
@@ -85,8 +80,8 @@ impl Connection {
     }
 
     /// Closes the connection now, and waits for its threads.
-    pub(super) fn end(self) {
-        self.ends.close();
+    pub(super) fn end(self, proxy: &Proxy) {
+        self.ends.close(proxy);
         for thread in self.threads {
             let _ = thread.join();
         }
@@ -102,18 +97,20 @@ impl Ends {
         }
     }
 
-    fn close(&self) {
+    fn close(&self, proxy: &Proxy) {
         self.is_over.store(true, Ordering::Relaxed);
         for end in [&self.client, &self.server] {
             let _ = end.shutdown(Shutdown::Both);
         }
+        proxy.conditions.wake();
     }
 
-    fn reset(&self) {
+    fn reset(&self, proxy: &Proxy) {
         self.is_over.store(true, Ordering::Relaxed);
         for end in [&self.client, &self.server] {
             reset(end);
         }
+        proxy.conditions.wake();
     }
 
     fn is_over(&self) -> bool {
@@ -121,70 +118,88 @@ impl Ends {
     }
 }
 
-/// Receives chunks until the connection ends. Passes each chunk to the sending thread, with the
-/// time at which the chunk is due.
-fn receive(ends: &Ends, direction: Direction, proxy: &Proxy, sender: &SyncSender<Chunk>) {
+/// Receives chunks until the connection ends. Passes each chunk to the sending thread.
+fn receive(ends: &Ends, direction: Direction, proxy: &Proxy, queue: &ChunkQueue) {
     let (mut from, _) = ends.of(direction);
     let mut buffer = vec![0; CHUNK];
     loop {
-        match from.read(&mut buffer) {
-            Ok(count) if count > 0 => {
-                let due = proxy.conditions.due(direction);
-                if sender.send((due, buffer[..count].to_vec())).is_err() {
-                    return;
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // An empty chunk means the end of the stream. It is delayed like all other chunks.
-            Ok(_end) => {
-                let _ = sender.send((proxy.conditions.due(direction), Vec::new()));
-                return;
-            }
+        // At the end of the stream, `count` is 0. The end is delayed like all other chunks.
+        let count = match from.read(&mut buffer) {
+            Ok(count) => count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => {
                 // A reset by one side is passed on to the other side.
                 if !ends.is_over() {
-                    ends.reset();
+                    ends.reset(proxy);
                 }
+                queue.close();
                 return;
+            }
+        };
+        let chunk = Chunk {
+            arrival: proxy.conditions.arrive(direction),
+            bytes: buffer[..count].to_vec(),
+        };
+        if !queue.push(chunk) || count == 0 {
+            return;
+        }
+    }
+}
+
+/// Sends the chunks until the connection ends. The receiving thread then ends, too.
+fn send(ends: &Ends, direction: Direction, proxy: &Proxy, queue: &ChunkQueue) {
+    send_due(ends, direction, proxy, queue);
+    queue.close();
+}
+
+/// Sends each chunk when it is due, unless a fault cuts the connection first.
+fn send_due(ends: &Ends, direction: Direction, proxy: &Proxy, queue: &ChunkQueue) {
+    let (_, mut to) = ends.of(direction);
+    let mut pacer = Pacer::default();
+    while let Some(Chunk { arrival, mut bytes }) = queue.pop() {
+        let mut sent = 0;
+        loop {
+            let left = &mut bytes[sent..];
+            let is_over = || ends.is_over();
+            let conditions = &proxy.conditions;
+            match conditions.deliver(direction, &arrival, &mut pacer, left, is_over) {
+                Delivery::Lost => return,
+                Delivery::Piece(0) => {
+                    let _ = to.shutdown(Shutdown::Write);
+                    return;
+                }
+                Delivery::Piece(length) => {
+                    let began = Instant::now();
+                    if to.write_all(&left[..length]).is_err() {
+                        ends.reset(proxy);
+                        return;
+                    }
+                    pacer.pass(length, began, Instant::now());
+                    sent += length;
+                }
+                Delivery::Cut(length, end) => {
+                    let _ = to.write_all(&left[..length]);
+                    cut(ends, to, end, proxy, queue);
+                    return;
+                }
+            }
+            if sent == bytes.len() {
+                break;
             }
         }
     }
 }
 
-/// Sends each chunk when it is due, unless a fault cuts the connection first.
-fn send(ends: &Ends, direction: Direction, proxy: &Proxy, receiver: &Receiver<Chunk>) {
-    let (_, mut to) = ends.of(direction);
-    while let Ok((due, mut bytes)) = receiver.recv() {
-        let delivery = proxy
-            .conditions
-            .deliver(direction, due, &mut bytes, || ends.is_over());
-        match delivery {
-            Delivery::Lost => return,
-            Delivery::Whole(_) if bytes.is_empty() => {
-                let _ = to.shutdown(Shutdown::Write);
-                return;
-            }
-            Delivery::Whole(time) => {
-                if to.write_all(&bytes).is_err() {
-                    ends.reset();
-                    return;
-                }
-                proxy.conditions.pass(time);
-            }
-            Delivery::Cut(length, end) => {
-                let _ = to.write_all(&bytes[..length]);
-                match end {
-                    ConnectionEnd::Reset => ends.reset(),
-                    ConnectionEnd::Close => ends.close(),
-                    ConnectionEnd::HalfClose => {
-                        let _ = to.shutdown(Shutdown::Write);
-                        // Further chunks are received and discarded. Otherwise nothing would read
-                        // from the source, and the source's writes would block.
-                        while receiver.recv().is_ok() {}
-                    }
-                }
-                return;
-            }
+/// Ends the connection, of which `to` is the destination of the cut direction.
+fn cut(ends: &Ends, to: &TcpStream, end: ConnectionEnd, proxy: &Proxy, queue: &ChunkQueue) {
+    match end {
+        ConnectionEnd::Reset => ends.reset(proxy),
+        ConnectionEnd::Close => ends.close(proxy),
+        ConnectionEnd::HalfClose => {
+            let _ = to.shutdown(Shutdown::Write);
+            // Further chunks are received and discarded. Otherwise nothing would read from the
+            // source, and the source's writes would block.
+            while queue.pop().is_some_and(|chunk| !chunk.bytes.is_empty()) {}
         }
     }
 }

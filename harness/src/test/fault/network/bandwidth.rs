@@ -14,6 +14,9 @@ const DRAWN: Range<u32> = 10..21;
 
 /// Limits the number of bytes that pass a link per second. The limit holds separately for each
 /// direction of each connection.
+///
+/// The bytes are paced from the first one, in pieces of 10 ms' worth of bytes, at least one byte.
+/// Of several limits, the smallest one holds. After the undo, waiting bytes pass at once.
 #[derive(Clone, Debug)]
 pub struct Bandwidth {
     target: LinkTarget,
@@ -87,9 +90,9 @@ impl Fault for Bandwidth {
     }
 
     fn apply(&self, plan: &BandwidthPlan, _injection: &Injection) -> Result<Undo, FaultError> {
-        Ok(self.target.put(Condition::Bandwidth {
+        self.target.put(Condition::Bandwidth {
             direction: plan.direction,
             bytes_per_second: plan.bytes_per_second,
-        }))
+        })
     }
 }

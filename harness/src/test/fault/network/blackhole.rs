@@ -2,12 +2,14 @@
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
-use crate::test::network::{Condition, Direction, Link};
+use crate::test::network::{AnyLink, Condition, Direction};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// Holds back all bytes in one or both directions of a link, as a network partition does.
 /// Connections stay open, and the held bytes arrive when the fault is undone.
+///
+/// On a [`UdpLink`](crate::test::network::UdpLink), the datagrams are lost instead.
 #[derive(Clone, Debug)]
 pub struct Blackhole {
     target: LinkTarget,
@@ -24,7 +26,7 @@ pub struct BlackholePlan {
 
 impl Blackhole {
     /// Holds back the bytes in this direction of the link.
-    pub fn new(link: &Link, direction: Direction) -> Self {
+    pub fn new(link: &impl AnyLink, direction: Direction) -> Self {
         Self {
             target: LinkTarget::of(link),
             direction,
@@ -51,8 +53,8 @@ impl Fault for Blackhole {
     }
 
     fn apply(&self, plan: &BlackholePlan, _injection: &Injection) -> Result<Undo, FaultError> {
-        Ok(self.target.put(Condition::Blackhole {
+        self.target.put(Condition::Blackhole {
             direction: plan.direction,
-        }))
+        })
     }
 }

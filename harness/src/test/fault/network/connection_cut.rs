@@ -103,10 +103,10 @@ impl Fault for ConnectionCut {
     }
 
     fn apply(&self, plan: &ConnectionCutPlan, _injection: &Injection) -> Result<Undo, FaultError> {
-        Ok(self.target.put(Condition::ConnectionCut {
+        self.target.put(Condition::ConnectionCut {
             direction: plan.direction,
             left: Some(plan.after),
             end: plan.end,
-        }))
+        })
     }
 }

@@ -1,4 +1,4 @@
-//! A fault that resets new connections on a link.
+//! A fault that refuses new connections to a link.
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
@@ -6,8 +6,10 @@ use crate::test::network::{Condition, Link};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-/// Resets every new connection to a link as soon as the link has accepted it. Connections that are
-/// already open stay open.
+/// Refuses every new connection to a link, as a machine does on which the server does not run: the
+/// link's socket stops to listen, and connecting fails with
+/// [`ConnectionRefused`](std::io::ErrorKind::ConnectionRefused). Connections that are already open
+/// stay open.
 #[derive(Clone, Debug)]
 pub struct ConnectionRefused {
     target: LinkTarget,
@@ -19,7 +21,7 @@ pub struct ConnectionRefused {
 pub struct ConnectionRefusedPlan {}
 
 impl ConnectionRefused {
-    /// Resets new connections to this link.
+    /// Refuses new connections to this link.
     pub fn new(link: &Link) -> Self {
         Self {
             target: LinkTarget::of(link),
@@ -48,6 +50,6 @@ impl Fault for ConnectionRefused {
         _plan: &ConnectionRefusedPlan,
         _injection: &Injection,
     ) -> Result<Undo, FaultError> {
-        Ok(self.target.put(Condition::ConnectionRefused))
+        self.target.put(Condition::ConnectionRefused)
     }
 }

@@ -81,10 +81,10 @@ impl Fault for Corruption {
         if plan.bit > 7 {
             return Err(FaultError::unfit("a bit from 0 to 7", plan.bit.to_string()));
         }
-        Ok(self.target.put(Condition::Corruption {
+        self.target.put(Condition::Corruption {
             direction: plan.direction,
             left: Some(plan.byte),
             bit: plan.bit,
-        }))
+        })
     }
 }

@@ -2,7 +2,7 @@
 
 use super::LinkTarget;
 use crate::test::fault::{Fault, FaultError, Injection, Undo};
-use crate::test::network::{Condition, Direction, Link};
+use crate::test::network::{AnyLink, Condition, Direction};
 use crate::test::random::rng;
 use clarity_chaos_record::Seed;
 use rand::RngExt as _;
@@ -15,8 +15,13 @@ use std::time::Duration;
 /// delays of 300 ms between continents.
 const DRAWN: Range<u64> = 1..300;
 
-/// Delays the bytes that pass a link. The bytes keep their order. The delays of different bytes
-/// overlap, so the fault does not limit the bandwidth.
+/// Delays the bytes that pass a link. The bytes of a connection keep their order. The delays of
+/// different bytes overlap, so the fault does not limit the bandwidth until 1 MiB is in flight.
+///
+/// After the undo, delayed bytes are delivered at once, and new bytes are not delayed.
+///
+/// On a [`UdpLink`](crate::test::network::UdpLink), datagrams can overtake each other if there is a
+/// jitter.
 #[derive(Clone, Debug)]
 pub struct Latency {
     target: LinkTarget,
@@ -42,7 +47,7 @@ pub struct LatencyPlan {
 
 impl Latency {
     /// Delays the bytes in both directions of this link by a drawn time, 1 to 299 ms.
-    pub fn new(link: &Link) -> Self {
+    pub fn new(link: &impl AnyLink) -> Self {
         Self {
             target: LinkTarget::of(link),
             direction: Direction::Both,
@@ -96,24 +101,20 @@ impl Fault for Latency {
 
     fn draw(&self, rng: &mut ChaCha8Rng) -> Result<LatencyPlan, FaultError> {
         let drawn = rng.random_range(DRAWN);
-        let milliseconds = |time: Duration| {
-            u64::try_from(time.as_millis())
-                .map_err(|_| FaultError::unfit("a delay that ends", format!("{time:?}")))
-        };
         Ok(LatencyPlan {
             direction: self.direction,
-            delay_ms: self.delay.map_or(Ok(drawn), milliseconds)?,
-            jitter_ms: milliseconds(self.jitter)?,
+            delay_ms: self.delay.map_or(Ok(drawn), super::milliseconds)?,
+            jitter_ms: super::milliseconds(self.jitter)?,
             seed: rng.random(),
         })
     }
 
     fn apply(&self, plan: &LatencyPlan, _injection: &Injection) -> Result<Undo, FaultError> {
-        Ok(self.target.put(Condition::Latency {
+        self.target.put(Condition::Latency {
             direction: plan.direction,
             delay: Duration::from_millis(plan.delay_ms),
             jitter: Duration::from_millis(plan.jitter_ms),
             rng: Box::new(rng(Seed::new(plan.seed))),
-        }))
+        })
     }
 }
