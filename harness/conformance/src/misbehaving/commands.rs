@@ -28,6 +28,7 @@ fn hostile() -> String {
 ///
 /// ::error::in the description
 /// ##[error]in the description
+#[expect(rustdoc::broken_intra_doc_links, reason = "the brackets are a command, and no link")]
 #[chaos(non_destructive)]
 fn fails(cx: Context) -> Result {
     println!("{}", hostile());

@@ -131,6 +131,9 @@ fn scheduling(thread: &str) -> Result<String> {
     Ok(format!("scheduling {:?}", [18, 19, 38, 40, 41].map(field)))
 }
 
+/// The number of fields of a lock in fdinfo up to its kind, as in `lock: 1: FLOCK ADVISORY READ`.
+const LOCK_FIELDS: usize = 5;
+
 /// The number, target, position, flags and locks of each descriptor.
 fn descriptors() -> Result<Vec<String>> {
     let mut lines = Vec::new();
@@ -152,7 +155,15 @@ fn descriptors() -> Result<Vec<String>> {
                 || line.starts_with("flags")
                 || line.starts_with("lock")
         };
-        let info: Vec<&str> = info.lines().filter(is_shown).collect();
+        let info = info.lines().filter(is_shown);
+        // The fields of a lock after its kind are the process and the file, which differ.
+        let kind = |line: &str| {
+            line.split_whitespace()
+                .take(LOCK_FIELDS)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        let info: Vec<String> = info.map(kind).collect();
         // The text in brackets is a number that no other socket or pipe has.
         let target = target.split(":[").next().unwrap_or_default();
         lines.push(format!(

@@ -124,9 +124,13 @@ fn leftovers_are_removed_before_the_next_test() {
         assert!(output.status.success(), "{sandbox}: {printed}");
         let records = suite.records();
         let second = &records["neighbours::two_finds_nothing_of_it"];
-        let ran_in_the_same_place = second.timeline.iter().any(
-            |event| matches!(&event.kind, EventKind::Note { text } if text.contains("/1/work/")),
-        );
+        // The directory of a worker outside of the sandbox has a name of its own.
+        let places = ["/1/work/", "/1o/work/"];
+        let is_place = |text: &str| places.iter().any(|place| text.contains(place));
+        let ran_in_the_same_place = second
+            .timeline
+            .iter()
+            .any(|event| matches!(&event.kind, EventKind::Note { text } if is_place(text)));
         assert!(ran_in_the_same_place, "{:?}", second.timeline);
         assert_eq!(std::fs::read_dir(suite.tmp()).unwrap().count(), 0);
     }
