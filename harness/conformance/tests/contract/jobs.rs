@@ -177,7 +177,7 @@ fn report_says_that_deadlines_inside_of_a_test_went_on() {
 
 #[test]
 fn stopped_run_that_is_ended_undoes_its_faults() {
-    for (signal, undone) in [("TERM", true), ("KILL", false)] {
+    for (signal, reported) in [("TERM", true), ("KILL", false)] {
         let suite = suite();
         let outside = suite.tmp().join("outside");
         fs::write(&outside, "outside of the test's directory").unwrap();
@@ -196,9 +196,9 @@ fn stopped_run_that_is_ended_undoes_its_faults() {
                 .iter()
                 .all(|(_, command)| command.contains("sh -i"))
         });
-        if undone {
-            let text = fs::read_to_string(&outside).unwrap();
-            assert_eq!(text, "outside of the test's directory");
+        let text = fs::read_to_string(&outside).unwrap();
+        assert_eq!(text, "outside of the test's directory", "{signal}");
+        if reported {
             let record = &suite.records()["faults::hangs_with_damage"];
             assert_eq!(record.verdict, Verdict::Interrupted);
         }
