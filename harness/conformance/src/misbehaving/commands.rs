@@ -28,7 +28,10 @@ fn hostile() -> String {
 ///
 /// ::error::in the description
 /// ##[error]in the description
-#[expect(rustdoc::broken_intra_doc_links, reason = "the brackets are a command, and no link")]
+#[expect(
+    rustdoc::broken_intra_doc_links,
+    reason = "the brackets are a command, and no link"
+)]
 #[chaos(non_destructive)]
 fn fails(cx: Context) -> Result {
     println!("{}", hostile());
