@@ -6,8 +6,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
 use rustix::fs::{FlockOperation, SeekFrom, flock, seek};
 use rustix::process::{
-    Pid, Resource, Rlimit, getpgrp, getpid, getppid, getrlimit, getsid, setpriority_process,
-    setrlimit, umask,
+    Pid, Resource, Rlimit, getpgrp, getpid, getppid, getrlimit, setpriority_process, setrlimit,
+    umask,
 };
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::os::fd::AsFd as _;
@@ -114,9 +114,14 @@ fn surroundings() -> Result<Vec<String>> {
 }
 
 fn session() -> io::Result<&'static str> {
-    Ok(match getsid(None)? {
-        session if session == getpid() => "own",
-        session if Some(session) == getppid() => "of the parent",
+    // The session can be one outside of the PID namespace, which has the number 0 here.
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let session = after_name.split_whitespace().nth(SESSION_FIELD);
+    let is = |pid: Pid| session == Some(pid.as_raw_nonzero().to_string().as_str());
+    Ok(match getppid() {
+        _ if is(getpid()) => "own",
+        Some(parent) if is(parent) => "of the parent",
         _ => "other",
     })
 }
@@ -130,6 +135,9 @@ fn scheduling(thread: &str) -> Result<String> {
     let field = |number: usize| *fields.get(number - 3).unwrap_or(&"");
     Ok(format!("scheduling {:?}", [18, 19, 38, 40, 41].map(field)))
 }
+
+/// The number of the session among the fields of `/proc/self/stat` after the name, from 0.
+const SESSION_FIELD: usize = 3;
 
 /// The number of fields of a lock in fdinfo up to its kind, as in `lock: 1: FLOCK ADVISORY READ`.
 const LOCK_FIELDS: usize = 5;
