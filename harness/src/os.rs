@@ -29,6 +29,8 @@ pub(crate) mod file_hole;
 pub(crate) mod fork;
 #[cfg(target_os = "linux")]
 pub(crate) mod handover;
+#[cfg(unix)]
+pub(crate) mod job_control;
 #[cfg(target_os = "linux")]
 pub(crate) mod mapped_pages;
 #[cfg(target_os = "linux")]
@@ -51,6 +53,8 @@ pub(crate) mod session;
 pub(crate) mod signals;
 #[cfg(target_os = "linux")]
 pub(crate) mod sockets;
+#[cfg(target_os = "linux")]
+pub(crate) mod stopped_processes;
 #[cfg(target_os = "linux")]
 pub(crate) mod task_status;
 pub(crate) mod temporary_directory;

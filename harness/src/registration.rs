@@ -25,6 +25,7 @@ pub struct TestCase {
     limits: Limits,
     file: &'static str,
     line: u32,
+    column: u32,
     body: &'static TestBody,
 }
 
@@ -54,8 +55,16 @@ impl TestCase {
             limits: Limits::NONE,
             file,
             line,
+            column: 1,
             body,
         }
+    }
+
+    /// Sets the column of the test's attribute, counted from 1.
+    #[must_use]
+    pub const fn with_column(mut self, column: u32) -> Self {
+        self.column = column;
+        self
     }
 
     /// Sets the test's tags.
@@ -162,9 +171,9 @@ impl TestCase {
         self.limits
     }
 
-    /// The source file, as passed to the compiler, and the line of the test's attribute.
-    pub(crate) fn location(&self) -> (&'static str, u32) {
-        (self.file, self.line)
+    /// The source file, as passed to the compiler, and the line and column of the test's attribute.
+    pub(crate) fn location(&self) -> (&'static str, u32, u32) {
+        (self.file, self.line, self.column)
     }
 
     pub(crate) fn body(&self) -> &'static TestBody {
@@ -236,7 +245,7 @@ pub(crate) fn duplicates(tests: &[&TestCase]) -> Vec<String> {
 
 /// Formats the locations of two tests: `FILE:LINE and FILE:LINE`.
 fn locations(a: &TestCase, b: &TestCase) -> String {
-    let [(file, line), (other_file, other_line)] = [a.location(), b.location()];
+    let [(file, line, _), (other_file, other_line, _)] = [a.location(), b.location()];
     format!("{file}:{line} and {other_file}:{other_line}")
 }
 

@@ -31,6 +31,7 @@ mod run_overrides;
 mod sandbox_probe;
 mod selection;
 mod standard_streams;
+mod suspensions;
 mod sweep;
 mod tag_expr;
 mod target_directory;
@@ -82,11 +83,7 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
         print_error(format_args!("warning: {warning}"));
     }
     if options.libtest.list {
-        let listed = list::list(
-            &mut io::stdout().lock(),
-            &selection.selected,
-            options.is_terse(),
-        );
+        let listed = list::list(&mut io::stdout().lock(), &selection.selected, &options);
         return exit_code(listed.map(|()| ExitCode::SUCCESS));
     }
     if let Some(code) = refuse_empty_selection(&selection, &options) {
@@ -95,6 +92,13 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     if let (Some(shard), None) = (options.shard, options.seeds) {
         selection.deselect(|test| !shard.holds_test(test.name()));
     }
+    let shuffle_seed = options.nightly.shuffles().then(|| {
+        let given = options.nightly.shuffle_seed;
+        let seed = given.unwrap_or_else(|| root_seed::fresh().get());
+        selection.shuffle(seed);
+        selection.put_first(&failed);
+        seed
+    });
     let regressions = match Regressions::load(origin, options.regressions.as_deref()) {
         Ok(regressions) => regressions.with_former_names(selection.all()),
         Err(error) => {
@@ -118,7 +122,7 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     };
     exit_code(
         TestRun::new(origin, options, history, regressions, failed, seed)
-            .and_then(|run| run.execute(selection)),
+            .and_then(|run| run.execute(selection, shuffle_seed)),
     )
 }
 
@@ -144,9 +148,7 @@ fn select_by_history(
     } else if options.last_failed {
         selection.deselect(|test| !failed.contains_key(test.name()));
     }
-    selection
-        .selected
-        .sort_by_key(|test| !failed.contains_key(test.name()));
+    selection.put_first(&failed);
     failed
 }
 

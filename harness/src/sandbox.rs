@@ -17,6 +17,8 @@ mod capabilities;
 #[cfg(target_os = "linux")]
 mod denied_calls;
 #[cfg(target_os = "linux")]
+pub(crate) mod home;
+#[cfg(target_os = "linux")]
 mod landlock_rules;
 #[cfg(target_os = "linux")]
 mod linux;

@@ -135,8 +135,8 @@ fn run_cases(supervisor: &mut platform::Supervisor) -> io::Result<bool> {
     while let Some(message) = supervisor.next_message()? {
         let case = match message {
             RunnerMessage::Run(case) => case,
-            // The runner sent the interrupt while the case was ending by itself.
-            RunnerMessage::Interrupt => continue,
+            // The runner sent the message while the case was ending by itself.
+            RunnerMessage::Interrupt | RunnerMessage::Suspend | RunnerMessage::Resume => continue,
             RunnerMessage::Shutdown => return Ok(true),
         };
         let Some(report) = supervisor.supervise(&case)? else {
@@ -188,6 +188,12 @@ fn execute(case: &Case, name_socket: Result<i32, String>) -> io::Result<Child> {
     if case.spec.sandboxed {
         command.envs(tool_settings());
     }
+    for (name, value) in home_variables(case)? {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt as _;
@@ -200,4 +206,23 @@ fn execute(case: &Case, name_socket: Result<i32, String>) -> io::Result<Child> {
         let text = format!("cannot start `{program}` for the test: {error}");
         io::Error::new(error.kind(), text)
     })
+}
+
+/// Returns the changes to the environment of a test that has a home directory of its own. Returns
+/// none for other tests.
+#[cfg(target_os = "linux")]
+fn home_variables(case: &Case) -> io::Result<Vec<sandbox::home::Variable>> {
+    if !case.spec.own_home {
+        return Ok(Vec::new());
+    }
+    let git_settings = case.worker_dir().git_settings();
+    if !git_settings.exists() {
+        sandbox::home::write_git_settings(&git_settings)?;
+    }
+    Ok(sandbox::home::variables(&case.home(), &git_settings))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn home_variables(_case: &Case) -> io::Result<Vec<(String, Option<String>)>> {
+    Ok(Vec::new())
 }

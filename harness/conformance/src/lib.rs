@@ -98,8 +98,9 @@ impl Suite {
 
     /// Returns the command that runs the suite, without arguments.
     ///
-    /// The command inherits no `CHAOS_*` variable and no `RUST_BACKTRACE`. Isolation, history,
-    /// regressions file and temporary directory are those of the suite. Standard input is empty.
+    /// The command inherits no variable of an option (`CHAOS_*`, `RUST_TEST_*`), and no
+    /// `RUST_BACKTRACE`. Isolation, history, regressions file and temporary directory are those of
+    /// the suite. Standard input is empty.
     #[must_use]
     pub fn command(&self) -> Command {
         let binary = self.binary.as_os_str().to_owned();
@@ -107,8 +108,10 @@ impl Suite {
         let mut command = Command::new(words.next().expect("the binary is a word"));
         command.args(words);
         for (name, _) in std::env::vars_os() {
-            let ours = name.as_encoded_bytes().starts_with(b"CHAOS_");
-            if ours || name == "RUST_BACKTRACE" {
+            let name_bytes = name.as_encoded_bytes();
+            let is_option =
+                name_bytes.starts_with(b"CHAOS_") || name_bytes.starts_with(b"RUST_TEST_");
+            if is_option || name == "RUST_BACKTRACE" {
                 command.env_remove(name);
             }
         }

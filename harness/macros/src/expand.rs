@@ -45,6 +45,7 @@ pub(crate) fn expand(
                     ::core::line!(),
                     &#body,
                 )
+                .with_column(::core::column!())
                 #settings
             }
         };

@@ -152,6 +152,12 @@ pub enum EventKind {
         /// The duration of the block, in microseconds of real time.
         duration_us: u64,
     },
+    /// Ctrl-Z stopped the run and the test. The test's time limit stood still. Real clocks went on,
+    /// and so did deadlines inside of the test.
+    Suspended {
+        /// The duration of the stop, in microseconds of real time.
+        duration_us: u64,
+    },
     /// A thread panicked.
     Panicked {
         /// The panic's message.

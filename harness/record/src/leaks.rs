@@ -14,9 +14,9 @@ pub struct Leaks {
     pub threads: Vec<String>,
     /// The descriptors that were still open after the end of the test's body, with their targets.
     pub descriptors: Vec<String>,
-    /// The files that the test left in the directory for temporary files and in shared memory. The
-    /// harness removed these files. If it kept the test's directory, it moved the temporary files
-    /// into that directory instead.
+    /// The files that the test left in the directory for temporary files, in its own home directory
+    /// and in shared memory. The harness removed these files. If it kept the test's directory, it
+    /// kept the temporary files and the home directory there.
     pub files: Vec<String>,
     /// The allowed leaks, each as a line in the format of [`Leaks::lines`].
     ///

@@ -191,6 +191,11 @@ fn render_event(event: &Event) -> String {
             "the body blocked all tasks for {} of real time",
             format_milliseconds(*duration_us)
         ),
+        EventKind::Suspended { duration_us } => write!(
+            line,
+            "stopped with the run (Ctrl-Z) for {} of real time",
+            format_milliseconds(*duration_us)
+        ),
         EventKind::Panicked {
             message,
             location,

@@ -9,6 +9,8 @@ const OF_RUNTIMES: [&str; 4] = ["epoll_wait", "epoll_pwait", "epoll_pwait2", "fu
 const SLEEPS: [&str; 2] = ["clock_nanosleep", "nanosleep"];
 /// The number of bytes that the operating system keeps of a thread's name.
 const NAME: usize = 15;
+/// The number of bytes at the end of the output that are searched for causes.
+const OUTPUT: usize = 16 * 1024;
 /// The name of Tokio's runtime threads: workers, and threads for blocking tasks.
 const TOKIO: &str = "tokio-rt-worker";
 
@@ -34,6 +36,10 @@ pub fn hints(record: &Record) -> Vec<String> {
     if let Some(progress) = record.exploring() {
         hints.push(format!("it was exploring, {progress}"));
     }
+    if record.verdict.is_failure() {
+        hints.extend(suspended(record));
+        hints.extend(long_socket_path(record));
+    }
     hints.extend(refused_by_sandbox(record));
     match &record.verdict {
         Verdict::TimedOut { .. } if is_virtual => hints.extend(hung_in_virtual_time(record)),
@@ -44,6 +50,48 @@ pub fn hints(record: &Record) -> Vec<String> {
         _ => {}
     }
     hints
+}
+
+/// Returns a hint if the run was stopped while the test ran.
+fn suspended(record: &Record) -> Option<String> {
+    let events = record.timeline.iter();
+    let stops = events.filter_map(|event| match event.kind {
+        EventKind::Suspended { duration_us } => Some(duration_us),
+        _ => None,
+    });
+    let stopped: u64 = stops.sum();
+    (stopped > 0).then(|| {
+        format!(
+            "the run was stopped (Ctrl-Z) for {:.1} s while the test ran: its time limit stood still, and real deadlines inside of it went on",
+            Duration::from_micros(stopped).as_secs_f64()
+        )
+    })
+}
+
+/// The words of libraries and programs that could not use a Unix socket, because its path is too
+/// long. They are lower case.
+const LONG_SOCKET_PATHS: [&str; 7] = [
+    "shorter than sun_len",
+    "af_unix path too long",
+    "socket path too long",
+    "too long for unix domain socket",
+    "too long for a unix domain socket",
+    "too long for unix socket",
+    "too long for a unix socket",
+];
+
+/// Returns a hint if the path of a Unix socket was too long.
+fn long_socket_path(record: &Record) -> Option<String> {
+    let is_too_long = |text: &str| {
+        let text = text.to_lowercase();
+        let mut lines = text.lines();
+        LONG_SOCKET_PATHS.iter().any(|words| text.contains(words))
+            || lines.any(|line| line.contains("socket path") && line.contains("is too long"))
+    };
+    (is_too_long(&record.verdict.to_string()) || is_too_long(record.output.tail(OUTPUT))).then(|| {
+        "the path of a Unix socket has at most 107 bytes, and the harness adds up to 40 bytes to `TMPDIR`: set `TMPDIR` to a shorter directory, or give the socket a shorter name"
+            .to_owned()
+    })
 }
 
 /// Returns a hint if the failure's text has an error with which the sandbox refuses access.
@@ -65,8 +113,7 @@ fn refused_by_sandbox(record: &Record) -> Option<String> {
             || has_refusal(&fault.plan.to_string())
             || fault.kind == "permissions"
     });
-    let own_directory = format!("/{}/dir/", record.name.replace("::", "."));
-    if !has_refusal(&text) || of_fault || text.contains(&own_directory) {
+    if !has_refusal(&text) || of_fault || names_own_directory(&text) {
         return None;
     }
     let update = match text.contains("snap") {
@@ -78,6 +125,16 @@ fn refused_by_sandbox(record: &Record) -> Option<String> {
     Some(format!(
         "the sandbox lets a test write only below `cx.dir()` and `TMPDIR`, and hides the user's home: use such a directory, or run the test with `--sandbox none`{update}"
     ))
+}
+
+/// Whether a text has a path below a test's own directories, to which the sandbox allows access.
+fn names_own_directory(text: &str) -> bool {
+    // `/clarity-chaos-XXXXXX/N/work/` is above `c`, the directory of the running case, and `t`,
+    // its temporary directory.
+    text.match_indices("/clarity-chaos-").any(|(start, _)| {
+        let mut names = text[start..].split('/').skip(3);
+        names.next() == Some("work") && matches!(names.next(), Some("c" | "t"))
+    })
 }
 
 /// Returns a hint if the test's body blocked the only thread of its Tokio runtime.

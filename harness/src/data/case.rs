@@ -31,6 +31,8 @@ pub(crate) struct CaseSpec {
     /// Whether the case's supervisor is in the sandbox. If so, the test's process restricts itself
     /// further, to this case's directory.
     pub(crate) sandboxed: bool,
+    /// Whether the test has a home directory of its own.
+    pub(crate) own_home: bool,
     /// The directory to which the runner moves copies of states with a broken invariant. `None` if
     /// the case keeps no copies.
     pub(crate) kept_states: Option<PathBuf>,
@@ -51,28 +53,33 @@ pub(crate) enum KeepPolicy {
 
 /// The directory of a worker. A worker runs one case after another.
 ///
-/// The name of the directory says whether the worker is in the sandbox: `1`, or `1-open` outside of
-/// the sandbox. Sandboxed tests cannot change the name. A later run trusts only the undo journals
-/// of workers outside of the sandbox.
+/// The name of the directory says whether the worker is in the sandbox: `1`, or `1o` outside of the
+/// sandbox. Sandboxed tests cannot change the name. A later run trusts only the undo journals of
+/// workers outside of the sandbox.
 ///
 /// ```text
 /// 1/
 ///   output             stdout and stderr of its cases, interleaved, one case after another
 ///   timeline.jsonl     the events of its cases, one case after another
+///   gitconfig          Git's settings of the system, for sandboxed tests
 ///   resolv.conf        the name server of its cases, in the sandbox
 ///   work/              the only directory that its tests may write to
-///     worker-tmp/      temporary files of the running case: TMPDIR
-///     NAME/            a case
+///     t/               temporary files of the running case: TMPDIR
+///     c/               the running case
 ///       dir/           the test's own directory: Context::dir()
+///       home/          the home directory of a sandboxed test: HOME
 ///       undo/          the journal and copies for undoing faults, if any
 ///       exploring      the progress of a running exploration
 ///       states/        copies of states in which an invariant does not hold, if any
 /// ```
 ///
-/// No test's name contains a hyphen, so no case is called `worker-tmp`. The runner empties `output`
-/// and `timeline.jsonl` before each case. A kept case directory also gets copies of these two
-/// files, and the temporary files. If the `dir/` of a case is empty, the next case reuses the
-/// directory of that case.
+/// No path depends on the test's name. A kept case directory also gets copies of `output` and
+/// `timeline.jsonl`, the temporary files, and a file `test` with the test's name. The runner
+/// empties `output` and `timeline.jsonl` before each case. If the `dir/` and the `home/` of a case
+/// are empty, the next case reuses the directory of that case.
+//
+// The path of a Unix socket holds at most 107 bytes. The names are therefore short: a run's
+// directory, a worker's name of up to 6 bytes, and `work/c/home` have 40 bytes together.
 // Creating and removing files is the largest overhead of an empty test. So all cases use the same
 // two files.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +91,7 @@ pub(crate) struct WorkerDir {
 const UNDO: &str = "undo";
 
 /// The end of the names of workers outside of the sandbox.
-const OPEN: &str = "-open";
+const OPEN: &str = "o";
 
 impl WorkerDir {
     /// Creates the directory of the worker `name` inside the run's directory, `run`.
@@ -132,7 +139,22 @@ impl WorkerDir {
     }
 
     pub(crate) fn tmp(&self) -> PathBuf {
-        self.work().join("worker-tmp")
+        self.work().join("t")
+    }
+
+    /// The directory of the running case.
+    pub(crate) fn case(&self) -> PathBuf {
+        self.work().join("c")
+    }
+
+    /// The home directory of the running test, if the test is in the sandbox.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.case().join("home")
+    }
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn git_settings(&self) -> PathBuf {
+        self.root.join("gitconfig")
     }
 
     pub(crate) fn output(&self) -> PathBuf {
@@ -156,7 +178,7 @@ impl Case {
     /// Describes a case of `worker`. Does not create the case's directory.
     pub(crate) fn new(worker: &WorkerDir, spec: CaseSpec) -> Self {
         Self {
-            root: worker.work().join(file_name(&spec.name)),
+            root: worker.case(),
             worker: worker.clone(),
             spec,
         }
@@ -176,6 +198,10 @@ impl Case {
 
     pub(crate) fn tmp(&self) -> PathBuf {
         self.worker.tmp()
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.worker.home()
     }
 
     /// The file that says how far a running exploration is.
@@ -225,6 +251,19 @@ pub(crate) fn file_name(test: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn worker_dir_adds_few_bytes_to_a_run() {
+        let run = tempfile::tempdir().unwrap();
+        for (name, is_sandboxed) in [("999999", true), ("99999", false)] {
+            let worker = WorkerDir::create(run.path(), name, is_sandboxed).unwrap();
+            assert_eq!(worker.is_open(), !is_sandboxed);
+            for path in [worker.home(), worker.case().join("dir"), worker.tmp()] {
+                let added = path.strip_prefix(run.path()).unwrap();
+                assert!(added.as_os_str().len() <= 18, "{}", added.display());
+            }
+        }
+    }
 
     #[test]
     fn file_name_of_a_long_name_is_cut_and_stays_unique() {

@@ -31,11 +31,6 @@ impl ChangeDetector {
         }
     }
 
-    /// Continues to watch the directory at its new path.
-    pub(crate) fn moved_to(self, path: PathBuf) -> Self {
-        Self { path, ..self }
-    }
-
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

@@ -10,6 +10,8 @@ pub(crate) struct ProcessEntry {
     pub(crate) pid: Pid,
     pub(crate) parent: Pid,
     is_alive: bool,
+    /// Whether a signal or a tracer has stopped the process.
+    pub(crate) is_stopped: bool,
     /// The name of the program. `command_line` gives this name if the command line is missing.
     name: String,
 }
@@ -94,6 +96,7 @@ impl ProcessEntry {
             pid: Pid::from_raw(pid.parse().ok()?)?,
             parent: Pid::from_raw(parent.parse().ok()?)?,
             is_alive: state != "Z" && state != "X",
+            is_stopped: state == "T" || state == "t",
             name: name.to_owned(),
         })
     }
@@ -131,6 +134,14 @@ mod tests {
         assert_eq!(process.pid.as_raw_nonzero().get(), 17);
         assert_eq!(process.parent.as_raw_nonzero().get(), 4);
         assert_eq!(process.name, "a) R (b c");
+    }
+
+    #[test]
+    fn stopped_process_is_alive() {
+        for state in ["T", "t"] {
+            let process = ProcessEntry::parse(&format!("17 (sh) {state} 4 17 17 0 -1")).unwrap();
+            assert!(process.is_alive && process.is_stopped);
+        }
     }
 
     #[test]

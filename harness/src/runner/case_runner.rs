@@ -9,13 +9,16 @@ use crate::registration::origin::Origin;
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::captured_output;
 use crate::runner::cli::sandbox_scope::SandboxScope;
-use crate::runner::cli::{KeepDirs, Options};
+use crate::runner::cli::{HomeChoice, KeepDirs, Options};
 use crate::runner::determinism;
+use crate::runner::evidence;
 use crate::runner::history::FailedWrites;
 use crate::runner::in_process::InProcess;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::replay;
 use crate::runner::run_overrides::RunOverrides;
+use crate::runner::suspensions::Suspensions;
+use crate::runner::verdict;
 use crate::runner::worker_pool::{WorkerLease, WorkerPool};
 use crate::runner::workspace::Workspace;
 use crate::supervisor::runner_thread;
@@ -23,7 +26,7 @@ use clarity_chaos_record::{Event, EventKind, Isolation, Record, Sandbox, Seed, V
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The time that the runner waits for a supervisor, in addition to the test's timeout and grace
 /// period.
@@ -39,6 +42,8 @@ pub(crate) struct CaseRunner {
     pub(crate) kept_states: KeptStates,
     /// The failed writes to the history.
     pub(crate) failed_writes: Mutex<FailedWrites>,
+    /// The times during which the run was stopped.
+    pub(crate) suspensions: Suspensions,
     pub(crate) workers: Arc<WorkerPool>,
     /// With `--check-determinism`: the workers for the second run of each test, and the directory
     /// of the whole run. The second run of a test takes place in a newly executed process.
@@ -112,6 +117,7 @@ impl CaseRunner {
         test: &'static TestCase,
         overrides: &RunOverrides,
     ) -> (Record, io::Result<()>) {
+        let sandboxed = self.isolation != Isolation::Thread && self.sandboxes(test);
         let spec = CaseSpec {
             name: test.name().to_owned(),
             path: test.path().to_owned(),
@@ -126,7 +132,11 @@ impl CaseRunner {
             late_starts: overrides.late_starts,
             kept_states: (overrides.keep == KeepPolicy::AsConfigured)
                 .then(|| self.kept_states.of_case(test.name(), overrides.root_seed)),
-            sandboxed: self.isolation != Isolation::Thread && self.sandboxes(test),
+            sandboxed,
+            // Outside of the sandbox, a test may need the user's home directory.
+            own_home: cfg!(target_os = "linux")
+                && sandboxed
+                && self.options.home == HomeChoice::Own,
             lasting_threads: self
                 .origin
                 .lasting_threads
@@ -153,16 +163,22 @@ impl CaseRunner {
                 return (record, Ok(()));
             }
         };
+        let began = Instant::now();
         let ended = match &mut executor {
             Executor::Worker(lease) => self.run_in_worker(lease, &case, overrides.is_quiet),
-            Executor::InProcess(_) => runner_thread::run(&case),
+            Executor::InProcess(_) => runner_thread::run(&case, &|| self.workers.is_interrupted()),
         };
-        let evidence = executor.workspace().evidence(&case);
-        let touched = !matches!(evidence.stray_files, Ok(None));
+        let found = executor.workspace().evidence(&case);
+        let touched = found.stray_files.touched;
         // A supervisor that has died may have left the test's process.
         let is_guarded = case.spec.sandboxed && record.sandbox.files.enforced;
         let is_over = ended.is_ok() || is_guarded || has_ended(&case);
-        evidence.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
+        found.complete(&mut record, ended, timeout, &case.spec.lasting_threads);
+        evidence::add_suspensions(&mut record, self.suspensions.since(began));
+        // A fresh run only repeats a passed run, and may be slower.
+        if let (Some(limit), false) = (self.options.nightly.critical_time(), overrides.is_fresh) {
+            verdict::fail_slow_test(&mut record, limit);
+        }
         // A sandboxed test could write any path into its journals, so the runner does not trust the
         // journals. The runner does not need them either: in the sandbox, the test could not damage
         // files outside its own directory.
@@ -241,7 +257,7 @@ impl CaseRunner {
 
     /// Creates a record with the fields that are known before the test runs.
     fn blank_record(&self, test: &TestCase, spec: &CaseSpec, root_seed: Seed) -> Record {
-        let (file, line) = test.location();
+        let (file, line, _column) = test.location();
         let mut record = Record::new(spec.name.clone(), root_seed, spec.seed);
         record.module = test.module().to_owned();
         record.tags = test.tags().iter().map(ToString::to_string).collect();

@@ -19,6 +19,7 @@ use self::libtest_event::LibtestEvent;
 use crate::registration::TestCase;
 use crate::registration::origin::Origin;
 use crate::runner::cli::Options;
+use crate::runner::cli::nightly_flags::TimeLimits;
 use anstyle::{AnsiColor, Style};
 use clarity_chaos_record::{Record, Seed, Verdict};
 use clarity_chaos_report as report;
@@ -65,6 +66,18 @@ pub(crate) enum TestOutcome<'a> {
     NotRun(&'a str),
 }
 
+/// The description of a run that starts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StartedRun<'a> {
+    pub(crate) origin: &'a Origin,
+    /// The root seed.
+    pub(crate) seed: Seed,
+    /// The seed of the tests' order, if the order is random.
+    pub(crate) shuffle_seed: Option<u64>,
+    /// The number of selected tests.
+    pub(crate) tests: usize,
+}
+
 /// Prints a run of tests with one root seed.
 #[derive(Debug)]
 pub(crate) struct Console {
@@ -72,31 +85,23 @@ pub(crate) struct Console {
     printer: Arc<Printer>,
     progress: ProgressDisplay,
     slow_after: Duration,
+    /// The limits for durations, if each test's duration is printed.
+    time_limits: Option<TimeLimits>,
 }
 
 impl Console {
-    /// Prints the first line of a run of `tests` tests, and starts the progress display.
-    pub(crate) fn start(
-        options: &Options,
-        printer: &Arc<Printer>,
-        origin: &Origin,
-        seed: Seed,
-        tests: usize,
-    ) -> Self {
+    /// Prints the first line of a run, and starts the progress display.
+    pub(crate) fn start(options: &Options, printer: &Arc<Printer>, run: StartedRun<'_>) -> Self {
+        let tests = run.tests;
         let format = ConsoleFormat::new(options);
         let printer = Arc::clone(printer);
         match format {
-            ConsoleFormat::Json => {
-                let started = LibtestEvent::SuiteStarted {
-                    tests,
-                    origin,
-                    seed,
-                };
-                printer.print(&started.line());
-            }
+            ConsoleFormat::Json => printer.print(&LibtestEvent::SuiteStarted(run).line()),
             ConsoleFormat::Pretty { .. } | ConsoleFormat::Terse => {
                 let plural = if tests == 1 { "" } else { "s" };
-                printer.print(&format!("\nrunning {tests} test{plural}\n"));
+                let order = run.shuffle_seed;
+                let order = order.map_or(String::new(), |seed| format!(" (shuffle seed: {seed})"));
+                printer.print(&format!("\nrunning {tests} test{plural}{order}\n"));
             }
         }
         let slow_printer = Arc::clone(&printer);
@@ -117,6 +122,7 @@ impl Console {
             printer,
             progress,
             slow_after,
+            time_limits: options.nightly.time_limits().ok().flatten(),
         }
     }
 
@@ -192,7 +198,14 @@ impl Console {
             _ => write!(text, "{FAIL}FAILED{FAIL:#}"),
         };
         let took = Duration::from_micros(record.duration_us);
-        if verbose || took >= self.slow_after {
+        if let Some(TimeLimits { warn, critical }) = self.time_limits {
+            let style = match took {
+                _ if took >= critical => FAIL,
+                _ if took >= warn => WARN,
+                _ => DIM,
+            };
+            let _ = write!(text, " {style}<{:.3}s>{style:#}", took.as_secs_f64());
+        } else if verbose || took >= self.slow_after {
             let _ = write!(text, " {DIM}<{}>{DIM:#}", format_seconds(took));
         }
         if verbose {

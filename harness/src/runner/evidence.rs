@@ -26,9 +26,15 @@ pub(crate) struct Evidence {
     pub(crate) output: io::Result<CapturedOutput>,
     /// The reason why the output was not bounded on disk; `None` if it was.
     pub(crate) unbounded_output: Option<String>,
-    /// The files that the case left outside its own directory. `None` if the case changed nothing
-    /// outside that directory.
-    pub(crate) stray_files: io::Result<Option<Vec<String>>>,
+    pub(crate) stray_files: StrayFiles,
+}
+
+/// The files that a case left in its home directory or outside of its own directory.
+#[derive(Debug)]
+pub(crate) struct StrayFiles {
+    pub(crate) names: io::Result<Vec<String>>,
+    /// Whether the case may have changed anything outside of its own directory.
+    pub(crate) touched: bool,
 }
 
 impl Evidence {
@@ -67,8 +73,10 @@ impl Evidence {
         if let Ok(ending) = &ended {
             add_ending(record, ending);
         }
-        let left = self.stray_files.into_iter().flatten().flatten();
-        record.leaks.files.extend(left);
+        record
+            .leaks
+            .files
+            .extend(self.stray_files.names.into_iter().flatten());
         excuse_leaks(record, lasting_threads);
         record.verdict = match (&ended, unreadable.into_iter().flatten().next()) {
             (Err(error), _) => Verdict::Lost {
@@ -101,6 +109,22 @@ impl Evidence {
                     .then_some(&record.leaks),
             ),
         };
+    }
+}
+
+/// Adds the times during which the run was stopped to the record's timeline. Each suspension is the
+/// time since the start of the case, and the duration.
+pub(crate) fn add_suspensions(record: &mut Record, suspensions: Vec<(Duration, Duration)>) {
+    for (start, took) in suspensions {
+        let at_us = microseconds(start);
+        let place = record
+            .timeline
+            .partition_point(|event| event.at_us <= at_us);
+        let suspended = EventKind::Suspended {
+            duration_us: microseconds(took),
+        };
+        let event = Event::new(at_us, "the runner", suspended);
+        record.timeline.insert(place, event);
     }
 }
 

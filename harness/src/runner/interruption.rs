@@ -1,7 +1,8 @@
 //! Ends a run at Ctrl-C or another signal.
 //!
 //! The first signal ends the running tests, which undo their faults. No further test starts, and
-//! the run reports the finished tests. The second signal ends the runner at once. Then the
+//! the run reports the finished tests. A test on a thread of the runner cannot end: its faults are
+//! undone, and it ends with the runner. The second signal ends the runner at once. Then the
 //! supervisors end the tests, undo their faults, and clean up.
 
 #[cfg(unix)]

@@ -1,8 +1,9 @@
 //! Builds the commands that repeat a case, a run, or the failures of a run.
 
 use crate::registration::origin::Origin;
+use crate::runner::cli::nightly_flags::TIME_LIMITS;
 use crate::runner::cli::sandbox_scope::SandboxScope;
-use crate::runner::cli::{DEFAULT_TIMEOUT, Options, variables as variables_of_options};
+use crate::runner::cli::{DEFAULT_TIMEOUT, HomeChoice, Options, variables as variables_of_options};
 use clarity_chaos_record::Seed;
 use std::env;
 use std::ffi::OsString;
@@ -26,6 +27,9 @@ pub(crate) fn case_command(
     if options.sandbox != SandboxScope::DEFAULT {
         let _ = write!(text, " --sandbox {}", options.sandbox);
     }
+    if options.home == HomeChoice::Runner {
+        text.push_str(" --home runner");
+    }
     if options.timeout != DEFAULT_TIMEOUT {
         let timeout = humantime::format_duration(options.timeout).to_string();
         let _ = write!(text, " --timeout {}", quoted(&timeout));
@@ -33,19 +37,32 @@ pub(crate) fn case_command(
     if options.check_determinism {
         text.push_str(" --check-determinism");
     }
+    if options.nightly.ensures_time() {
+        text.push_str(" --ensure-time");
+        if let Some(limits) = env::var_os(TIME_LIMITS).filter(|limits| !limits.is_empty()) {
+            text = format!("{TIME_LIMITS}={} {text}", quoted(&limits.to_string_lossy()));
+        }
+    }
     text
 }
 
 /// Returns the command that repeats this run with `seed` as the root seed. The command contains the
-/// arguments and environment variables of this run. Adds `--known-seeds first` if `tries_known` is
-/// true. Returns `None` if an argument or an environment variable is not UTF-8.
-pub(crate) fn run_command(origin: &Origin, seed: Seed, tries_known: bool) -> Option<String> {
+/// arguments and environment variables of this run. Adds `--shuffle-seed` if there is a
+/// `shuffle_seed`, and `--known-seeds first` if `tries_known` is true. Returns `None` if an
+/// argument or an environment variable is not UTF-8.
+pub(crate) fn run_command(
+    origin: &Origin,
+    seed: Seed,
+    shuffle_seed: Option<u64>,
+    tries_known: bool,
+) -> Option<String> {
+    let order = shuffle_seed.map_or(String::new(), |seed| format!(" --shuffle-seed {seed}"));
     let known = if tries_known {
         " --known-seeds first"
     } else {
         ""
     };
-    let seed = format!("--seed {seed}{known}");
+    let seed = format!("--seed {seed}{order}{known}");
     command(origin, &seed, env::args_os().skip(1), env::vars_os())
 }
 

@@ -27,10 +27,11 @@ use crate::runner::reports;
 use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
 use crate::runner::standard_streams::{self, print_error};
-use crate::runner::worker_pool::WorkerPool;
+use crate::runner::suspensions::Suspensions;
+use crate::runner::worker_pool::{SharedByPools, WorkerPool};
 use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
-use clarity_chaos_report::Summary;
+use clarity_chaos_report::{Summary, format_seconds};
 use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitCode;
@@ -99,22 +100,21 @@ impl TestRun {
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
         let mut failed_writes = FailedWrites::default();
         let profile_file = profile_file(&history, &mut failed_writes);
-        let run = dir.path();
-        let pool = |isolation, prefix| {
-            let profile_file = profile_file.clone();
+        // Both pools number their workers together: all workers have directories in `dir`.
+        let shared = SharedByPools::default();
+        let pool = |isolation| {
+            let (run, profile_file) = (dir.path().to_owned(), profile_file.clone());
             Arc::new(WorkerPool::new(
                 isolation,
-                run.to_owned(),
-                prefix,
+                run,
+                shared.clone(),
                 profile_file,
             ))
         };
-        let workers = pool(isolation, "");
-        let fresh = if options.check_determinism {
-            Some((pool(Isolation::Exec, "fresh-"), run.to_owned()))
-        } else {
-            None
-        };
+        let workers = pool(isolation);
+        let fresh = options
+            .check_determinism
+            .then(|| (pool(Isolation::Exec), dir.path().to_owned()));
         let pools: Vec<_> = [&workers]
             .into_iter()
             .chain(fresh.iter().map(|(workers, _)| workers))
@@ -130,6 +130,11 @@ impl TestRun {
                 "\ninterrupted: ending the running tests (interrupt again to end at once)",
             );
         })?;
+        listen_for_suspensions(
+            &shared.suspensions,
+            &[Some(&workers), fresh.as_ref().map(|(fresh, _)| fresh)],
+            &printer,
+        )?;
         Ok(Self {
             case_runner: CaseRunner {
                 origin: *origin,
@@ -137,6 +142,7 @@ impl TestRun {
                 seed,
                 isolation,
                 kept_states: KeptStates::new(&history.states())?,
+                suspensions: shared.suspensions,
                 failed_writes: Mutex::new(failed_writes),
                 workers,
                 fresh,
@@ -159,8 +165,13 @@ impl TestRun {
         })
     }
 
-    /// Prints the header, runs the selected tests, and returns the exit code.
-    pub(crate) fn execute(self, selection: Selection) -> io::Result<ExitCode> {
+    /// Prints the header, runs the selected tests, and returns the exit code. `shuffle_seed` is the
+    /// seed of the tests' order, if the order is random.
+    pub(crate) fn execute(
+        self,
+        selection: Selection,
+        shuffle_seed: Option<u64>,
+    ) -> io::Result<ExitCode> {
         let total = selection.selected.len() + selection.deselected.len();
         let sandbox_probe = SandboxProbe::new(&self.case_runner, &selection.selected)?;
         let seed = self.case_runner.seed;
@@ -197,7 +208,7 @@ impl TestRun {
 
         match sweep {
             Some(seeds) => self.sweep(&selection, seeds),
-            None => self.once(&selection),
+            None => self.once(&selection, shuffle_seed),
         }
     }
 
@@ -312,6 +323,35 @@ impl TestRun {
             ExitCode::SUCCESS
         })
     }
+}
+
+/// Stops the tests when Ctrl-Z stops the run, and continues them with the run.
+fn listen_for_suspensions(
+    suspensions: &Suspensions,
+    pools: &[Option<&Arc<WorkerPool>>],
+    printer: &Arc<Printer>,
+) -> io::Result<()> {
+    let pools: Vec<Weak<WorkerPool>> = pools
+        .iter()
+        .flatten()
+        .map(|pool| Arc::downgrade(pool))
+        .collect();
+    let (pools_to_resume, printer) = (pools.clone(), Arc::clone(printer));
+    let suspend = move || {
+        pools
+            .iter()
+            .filter_map(Weak::upgrade)
+            .for_each(|pool| pool.suspend())
+    };
+    let resume = move |took: Duration| {
+        let pools = pools_to_resume.iter().filter_map(Weak::upgrade);
+        pools.for_each(|pool| pool.resume());
+        printer.print_to_stderr(&format!(
+            "\ncontinued after {}: the time limits stood still; real deadlines inside of the tests went on",
+            format_seconds(took)
+        ));
+    };
+    suspensions.listen(suspend, resume)
 }
 
 /// The results that the summary of a run needs.

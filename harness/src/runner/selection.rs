@@ -2,13 +2,14 @@
 
 use crate::registration::TestCase;
 use crate::runner::cli::Options;
-use std::collections::BTreeSet;
+use clarity_chaos_record::Seed;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// The tests of a binary, divided into selected and deselected tests.
 #[derive(Debug)]
 pub(crate) struct Selection {
-    /// The tests to run, sorted by name unless `--failed-first` puts failed tests first.
+    /// The tests to run, sorted by name unless `--failed-first` or `--shuffle` changes the order.
     pub(crate) selected: Vec<&'static TestCase>,
     /// The tests that are not selected, sorted by name.
     pub(crate) deselected: Vec<&'static TestCase>,
@@ -57,6 +58,19 @@ impl Selection {
     /// Returns all tests, the selected ones first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &'static TestCase> {
         self.selected.iter().chain(&self.deselected).copied()
+    }
+
+    /// Puts the selected tests in the random order of `seed`. The order of two tests does not
+    /// depend on the selection.
+    pub(crate) fn shuffle(&mut self, seed: u64) {
+        let place = |test: &TestCase| Seed::new(seed).child("order", test.name()).get();
+        self.selected.sort_by_key(|test| place(test));
+    }
+
+    /// Moves the selected tests that are in `names` before the others.
+    pub(crate) fn put_first<T>(&mut self, names: &BTreeMap<String, T>) {
+        let is_later = |test: &&TestCase| !names.contains_key(test.name());
+        self.selected.sort_by_key(is_later);
     }
 
     /// Deselects each selected test for which `is_out` returns `true`.

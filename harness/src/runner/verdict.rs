@@ -3,7 +3,7 @@
 use crate::data::closed_timeline;
 use crate::data::exit_status::ExitStatus;
 use crate::data::process_report::{ProcessReport, StopReason};
-use clarity_chaos_record::{BodyEnd, Event, EventKind, Leaks, Verdict};
+use clarity_chaos_record::{BodyEnd, Event, EventKind, Leaks, Record, Verdict};
 use std::time::Duration;
 
 /// Decides the verdict. `output_end` is the last part of the captured output. `leaks` is `None` for
@@ -75,6 +75,18 @@ pub(crate) fn decide(
         (Some(unknown), _) => Verdict::Lost {
             error: format!("the test's body ended in a way unknown to this version: {unknown:?}"),
         },
+    }
+}
+
+/// Fails a passed test that took longer than `limit`, the critical time of `--ensure-time`.
+pub(crate) fn fail_slow_test(record: &mut Record, limit: Duration) {
+    let took = Duration::from_micros(record.duration_us);
+    if record.verdict == Verdict::Passed && took > limit {
+        let message = format!(
+            "time limit exceeded: it took {took:.3?}, and --ensure-time allows {limit:?} \
+             (RUST_TEST_TIME_INTEGRATION=WARN,CRITICAL sets the limit in milliseconds)"
+        );
+        record.verdict = Verdict::Failed { message };
     }
 }
 

@@ -4,9 +4,9 @@
 //! [`SupervisorMessage`] as a line of its standard output.
 
 use crate::data::case::Case;
-use crate::data::duration::deadline;
 use crate::data::process_report::ProcessReport;
 use crate::runner::coverage_profile;
+use crate::runner::suspensions::Suspensions;
 use crate::runner::workspace::Workspace;
 use crate::supervisor;
 use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessage};
@@ -39,13 +39,17 @@ pub(super) struct Worker {
 /// The pipe that carries orders to a supervisor. When the pipe closes, the supervisor knows that
 /// the runner has ended.
 #[derive(Debug)]
-pub(super) struct OrderPipe(Option<ChildStdin>);
+pub(super) struct OrderPipe {
+    pipe: Option<ChildStdin>,
+    /// Whether the supervisor has stopped the test of its case.
+    pub(super) is_suspended: bool,
+}
 
 impl OrderPipe {
     pub(super) fn send(&mut self, order: &RunnerMessage) -> io::Result<()> {
         let mut line = serde_json::to_vec(order)?;
         line.push(b'\n');
-        match &mut self.0 {
+        match &mut self.pipe {
             Some(pipe) => pipe.write_all(&line),
             None => Ok(()),
         }
@@ -80,22 +84,26 @@ impl Worker {
             processor,
             workspace,
             sandbox: supervisor::unconfined(),
-            orders: Arc::new(Mutex::new(OrderPipe(process.stdin.take()))),
+            orders: Arc::new(Mutex::new(OrderPipe {
+                pipe: process.stdin.take(),
+                is_suspended: false,
+            })),
             answers: BufReader::new(answers),
             process,
         };
-        match worker.answer(START_LIMIT)? {
+        match worker.answer(START_LIMIT, &Suspensions::default())? {
             SupervisorMessage::Ready(sandbox) => worker.sandbox = sandbox,
             SupervisorMessage::Refused(reason) => return Ok(Err(reason)),
-            other @ SupervisorMessage::CaseEnded(_) => return Err(unexpected(&other)),
+            other => return Err(unexpected(&other)),
         }
         Ok(Ok(worker))
     }
 
-    /// Runs a case and waits for its end. Interrupts the case if `is_interrupted` returns `true`.
+    /// Runs a case and waits for its end. The limit stands still during `suspensions`. Sends the
+    /// order that `pending` returns after the order to run the case.
     ///
-    /// An interruption that arrives before the order to run the case does not end the case. So this
-    /// method calls `is_interrupted` only after it has sent the order.
+    /// An order that arrives before the order to run the case has no effect. So this method calls
+    /// `pending` only after it has sent that order, and while it holds the lock of the pipe.
     ///
     /// # Errors
     ///
@@ -105,34 +113,42 @@ impl Worker {
         &mut self,
         case: &Case,
         limit: Duration,
-        is_interrupted: impl FnOnce() -> bool,
+        suspensions: &Suspensions,
+        pending: impl FnOnce() -> Option<RunnerMessage>,
     ) -> io::Result<ProcessReport> {
-        self.send(&RunnerMessage::Run(Box::new(case.clone())))?;
-        if is_interrupted() {
-            self.send(&RunnerMessage::Interrupt)?;
+        {
+            let mut orders = locked(&self.orders);
+            orders.is_suspended = false;
+            orders.send(&RunnerMessage::Run(Box::new(case.clone())))?;
+            if let Some(order) = pending() {
+                orders.send(&order)?;
+            }
         }
-        match self.answer(limit)? {
-            SupervisorMessage::CaseEnded(ending) => Ok(ending),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    fn send(&self, order: &RunnerMessage) -> io::Result<()> {
-        locked(&self.orders).send(order)
-    }
-
-    /// Reads the supervisor's next message. Kills the supervisor if no data arrives within `limit`.
-    /// Meanwhile bounds the output of the running test.
-    fn answer(&mut self, limit: Duration) -> io::Result<SupervisorMessage> {
         loop {
-            let deadline = deadline(limit);
+            match self.answer(limit, suspensions)? {
+                SupervisorMessage::CaseEnded(ending) => return Ok(ending),
+                SupervisorMessage::Suspended => locked(&self.orders).is_suspended = true,
+                other => return Err(unexpected(&other)),
+            }
+        }
+    }
+
+    /// Reads the supervisor's next message. Kills the supervisor if no data arrives within `limit`,
+    /// without the time of `suspensions`. Meanwhile bounds the output of the running test.
+    fn answer(
+        &mut self,
+        limit: Duration,
+        suspensions: &Suspensions,
+    ) -> io::Result<SupervisorMessage> {
+        loop {
+            let began = Instant::now();
             let mut is_late = false;
             while self.answers.buffer().is_empty() && !is_late {
                 if is_readable(self.answers.get_ref(), limit.min(BOUND_INTERVAL))? {
                     break;
                 }
                 self.workspace.bound_output();
-                is_late = Instant::now() >= deadline;
+                is_late = suspensions.active_time(began) >= limit;
             }
             if is_late {
                 self.process.kill()?;
@@ -159,7 +175,7 @@ impl Drop for Worker {
         let mut orders = locked(&self.orders);
         // Sending fails only if the supervisor is dead.
         let _ = orders.send(&RunnerMessage::Shutdown);
-        orders.0 = None;
+        orders.pipe = None;
         drop(orders);
         let _ = self.process.wait();
     }
@@ -169,19 +185,16 @@ fn unexpected(answer: &SupervisorMessage) -> io::Error {
     io::Error::other(format!("unexpected answer of the supervisor: {answer:?}"))
 }
 
-/// Waits until the pipe has data or is closed. Returns `false` after `limit`.
+/// Waits until the pipe has data or is closed. Returns `false` after `limit`, or earlier if a
+/// signal ends the wait.
 #[cfg(unix)]
 fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let deadline = deadline(limit);
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let wait = Timespec::try_from(left).map_err(io::Error::other)?;
-        match poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&wait)) {
-            Ok(ready) => return Ok(ready > 0),
-            Err(rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
+    let wait = Timespec::try_from(limit).map_err(io::Error::other)?;
+    match poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&wait)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
     }
 }
 

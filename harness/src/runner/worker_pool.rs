@@ -7,6 +7,7 @@ use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
 use crate::data::process_report::ProcessReport;
 use crate::os::temporary_directory::with_temporary_directory;
+use crate::runner::suspensions::Suspensions;
 use crate::runner::worker::{OrderPipe, Worker, locked};
 use crate::runner::workspace::Workspace;
 use crate::supervisor::protocol::RunnerMessage;
@@ -14,23 +15,35 @@ use crate::supervisor::role::SupervisorConfig;
 use clarity_chaos_record::{Isolation, Sandbox};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The workers of a run.
 #[derive(Debug)]
 pub(crate) struct WorkerPool {
     isolation: Isolation,
     run: PathBuf,
-    /// The beginning of the names of the workers' directories.
-    prefix: &'static str,
+    shared: SharedByPools,
     /// The file for coverage data of the tests. `None` if the environment names it, or if there is
     /// no such data.
     profile_file: Option<PathBuf>,
     state: Mutex<PoolState>,
     interrupted: AtomicBool,
+    suspended: AtomicBool,
 }
+
+/// The state that all pools of a run share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedByPools {
+    /// The number of workers that the pools have started.
+    started: Arc<AtomicUsize>,
+    pub(crate) suspensions: Suspensions,
+}
+
+/// The longest wait until the supervisors have stopped their tests.
+const SUSPEND_LIMIT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 struct PoolState {
@@ -40,34 +53,32 @@ struct PoolState {
     /// Whether a supervisor has started with `confinement`. If so, `confinement` must not change
     /// any more, because the header may already show it.
     is_confirmed: bool,
-    started: usize,
     free: Vec<Worker>,
     /// The order pipes of the workers that are running a case.
     busy: Vec<Arc<Mutex<OrderPipe>>>,
 }
 
 impl WorkerPool {
-    /// Creates an empty pool, in the run's directory `run`. The names of the workers' directories
-    /// begin with `prefix`. Each pool of a run needs a prefix of its own.
+    /// Creates an empty pool, in the run's directory `run`.
     pub(crate) fn new(
         isolation: Isolation,
         run: PathBuf,
-        prefix: &'static str,
+        shared: SharedByPools,
         profile_file: Option<PathBuf>,
     ) -> Self {
         Self {
             isolation,
             run,
-            prefix,
+            shared,
             profile_file,
             state: Mutex::new(PoolState {
                 confinement: Confinement::tightest(),
                 is_confirmed: false,
-                started: 0,
                 free: Vec::new(),
                 busy: Vec::new(),
             }),
             interrupted: AtomicBool::new(false),
+            suspended: AtomicBool::new(false),
         }
     }
 
@@ -101,11 +112,7 @@ impl WorkerPool {
     /// after its start.
     pub(crate) fn interrupt(&self) {
         self.interrupted.store(true, Ordering::SeqCst);
-        let busy = self.state().busy.clone();
-        for orders in busy {
-            // Sending fails only if the supervisor is dead.
-            let _ = locked(&orders).send(&RunnerMessage::Interrupt);
-        }
+        self.send_to_busy(&RunnerMessage::Interrupt);
     }
 
     /// Whether [`interrupt`](Self::interrupt) has been called on this pool.
@@ -113,20 +120,57 @@ impl WorkerPool {
         self.interrupted.load(Ordering::SeqCst)
     }
 
+    /// Stops the running cases. Returns when they have stopped, or after [`SUSPEND_LIMIT`].
+    pub(crate) fn suspend(&self) {
+        self.suspended.store(true, Ordering::SeqCst);
+        self.send_to_busy(&RunnerMessage::Suspend);
+        let deadline = Instant::now() + SUSPEND_LIMIT;
+        let is_running = |orders: &Arc<Mutex<OrderPipe>>| !locked(orders).is_suspended;
+        while self.busy().iter().any(is_running) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Continues the cases that [`suspend`](Self::suspend) has stopped.
+    pub(crate) fn resume(&self) {
+        self.suspended.store(false, Ordering::SeqCst);
+        self.send_to_busy(&RunnerMessage::Resume);
+    }
+
+    fn send_to_busy(&self, order: &RunnerMessage) {
+        for orders in self.busy() {
+            let mut orders = locked(&orders);
+            orders.is_suspended = false;
+            // Sending fails only if the supervisor is dead.
+            let _ = orders.send(order);
+        }
+    }
+
+    fn busy(&self) -> Vec<Arc<Mutex<OrderPipe>>> {
+        self.state().busy.clone()
+    }
+
+    /// Returns the order for a case that starts during an interruption or a suspension.
+    fn pending_order(&self) -> Option<RunnerMessage> {
+        if self.is_interrupted() {
+            return Some(RunnerMessage::Interrupt);
+        }
+        let suspended = self.suspended.load(Ordering::SeqCst);
+        suspended.then_some(RunnerMessage::Suspend)
+    }
+
     fn start(&self, sandboxed: bool) -> io::Result<Worker> {
         let (number, mut confinement) = {
-            let mut state = self.state();
-            state.started += 1;
-            let closed = sandboxed.then(|| state.confinement.clone());
-            (state.started, closed.unwrap_or(Confinement::Open))
+            let closed = sandboxed.then(|| self.state().confinement.clone());
+            let number = self.shared.started.fetch_add(1, Ordering::Relaxed) + 1;
+            (number, closed.unwrap_or(Confinement::Open))
         };
         // The supervisor and its tests inherit the processors of this thread.
         unbind();
-        let name = format!("{}{number}", self.prefix);
         // Elsewhere there is no sandbox, and so no reason to distrust the worker's journals.
         let is_sandboxed = sandboxed && cfg!(target_os = "linux");
-        let directory =
-            WorkerDir::create(&self.run, &name, is_sandboxed).map_err(with_temporary_directory)?;
+        let directory = WorkerDir::create(&self.run, &number.to_string(), is_sandboxed)
+            .map_err(with_temporary_directory)?;
         let processor = match self.isolation {
             Isolation::Fork => processor_of(number),
             _ => None,
@@ -200,7 +244,9 @@ impl WorkerLease<'_> {
         bind(self.worker.processor);
         let orders = Arc::clone(&self.worker.orders);
         self.pool.state().busy.push(Arc::clone(&orders));
-        let ended = self.worker.run(case, limit, || self.pool.is_interrupted());
+        let suspensions = &self.pool.shared.suspensions;
+        let pending = || self.pool.pending_order();
+        let ended = self.worker.run(case, limit, suspensions, pending);
         let mut state = self.pool.state();
         state.busy.retain(|other| !Arc::ptr_eq(other, &orders));
         drop(state);

@@ -8,14 +8,14 @@ use crate::os::file_hole;
 use crate::os::temporary_directory::with_temporary_directory;
 use crate::os::timestamp_granularity::TimestampGranularity;
 use crate::runner::captured_output;
-use crate::runner::evidence::Evidence;
+use crate::runner::evidence::{Evidence, StrayFiles};
 use crate::runner::exploration_progress;
 use crate::runner::log_file::LogFile;
 use crate::runner::output_bound::OutputBound;
 use clarity_chaos_record::{CapturedOutput, read_timeline};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -41,6 +41,30 @@ pub(crate) struct Workspace {
 struct CaseDirs {
     root: ChangeDetector,
     dir: ChangeDetector,
+    home: ChangeDetector,
+}
+
+impl CaseDirs {
+    /// Creates the directories of a case.
+    fn create(case: &Case, times: TimestampGranularity) -> io::Result<Self> {
+        let (root, dir, home) = (case.root().to_owned(), case.dir(), case.home());
+        for path in [&root, &dir, &home] {
+            fs::create_dir(path).map_err(|error| {
+                let text = format!("cannot create {}: {error}", path.display());
+                io::Error::new(error.kind(), text)
+            })?;
+        }
+        Ok(Self {
+            root: ChangeDetector::new(root, 2, times),
+            dir: ChangeDetector::new(dir, 0, times),
+            home: ChangeDetector::new(home, 0, times),
+        })
+    }
+
+    /// Whether the next case can use the directories: they are as they were created.
+    fn are_spare(&mut self) -> bool {
+        self.root.is_unchanged() && self.dir.is_unchanged() && self.home.is_unchanged()
+    }
 }
 
 impl Workspace {
@@ -74,28 +98,10 @@ impl Workspace {
         self.bound = OutputBound::default();
         self.timeline.clear()?;
         let case = Case::new(&self.worker, spec);
-        let (root, dir, times) = (case.root().to_owned(), case.dir(), self.times);
-        self.case_dirs = Some(match self.case_dirs.take() {
-            Some(spare) if fs::rename(spare.root.path(), &root).is_ok() => CaseDirs {
-                // The rename has changed the directory's timestamps, so the directory needs a new
-                // detector.
-                root: ChangeDetector::new(root, 1, times),
-                dir: spare.dir.moved_to(dir),
-            },
-            _ => {
-                for path in [&root, &dir] {
-                    fs::create_dir(path).map_err(|error| {
-                        let text = format!("cannot create {}: {error}", path.display());
-                        io::Error::new(error.kind(), text)
-                    })?;
-                }
-                CaseDirs {
-                    root: ChangeDetector::new(root, 1, times),
-                    dir: ChangeDetector::new(dir, 0, times),
-                }
-            }
-        });
-        self.work.accept_change();
+        if self.case_dirs.is_none() {
+            self.case_dirs = Some(CaseDirs::create(&case, self.times)?);
+            self.work.accept_change();
+        }
         Ok(case)
     }
 
@@ -126,9 +132,30 @@ impl Workspace {
         }
     }
 
+    /// Lists the files that the case left in its home directory, and in `work` outside of its own
+    /// directory.
+    fn stray_files(&mut self, case: &Case) -> StrayFiles {
+        let mut strays = StrayFiles {
+            names: Ok(Vec::new()),
+            touched: true,
+        };
+        match self.strays_in_work(case) {
+            Ok(Some(names)) => strays.names = Ok(names),
+            Ok(None) => strays.touched = false,
+            Err(error) => strays.names = Err(error),
+        }
+        let home = self.case_dirs.as_mut().map(|dirs| &mut dirs.home);
+        if let (Ok(names), Some(home)) = (&mut strays.names, home)
+            && !home.is_unchanged()
+        {
+            names.extend(list(home.path(), "home"));
+        }
+        strays
+    }
+
     /// Lists the files that the case left in `work`, outside its own directory. Returns `None` if
     /// the case changed nothing outside that directory.
-    fn stray_files(&mut self, case: &Case) -> io::Result<Option<Vec<String>>> {
+    fn strays_in_work(&mut self, case: &Case) -> io::Result<Option<Vec<String>>> {
         if self.work.is_proven_unchanged() && self.tmp.is_unchanged() {
             return Ok(None);
         }
@@ -146,20 +173,15 @@ impl Workspace {
             .iter()
             .map(|path| path.display().to_string())
             .collect();
-        match entry_names(&tmp) {
-            Ok(names) => {
-                left.extend(names.iter().map(|name| format!("tmp/{}", name.display())));
-            }
-            Err(error) => left.push(format!("tmp: {error}")),
-        }
+        left.extend(list(&tmp, "tmp"));
         Ok(Some(left))
     }
 
     /// Removes all files of the case. `touched` must be true if the case changed anything in `work`
     /// outside its own directory.
     pub(crate) fn remove(&mut self, case: &Case, touched: bool) -> io::Result<()> {
-        let is_spare = |dirs: &mut CaseDirs| dirs.root.is_unchanged() && dirs.dir.is_unchanged();
-        if touched || !self.case_dirs.as_mut().is_some_and(is_spare) {
+        let is_spare = self.case_dirs.as_mut().is_some_and(CaseDirs::are_spare);
+        if touched || !is_spare {
             self.case_dirs = None;
             remove(case.root())?;
         }
@@ -174,9 +196,9 @@ impl Workspace {
         Ok(())
     }
 
-    /// Copies the kept parts of the case's output, and its timeline, into the case's directory. If
-    /// `touched` is set, also moves the directory `tmp` there. This workspace must not be used
-    /// afterwards: another test could change the kept files.
+    /// Copies the kept parts of the case's output, its timeline and its name into the case's
+    /// directory. If `touched` is set, also moves the directory `tmp` there. This workspace must
+    /// not be used afterwards: another test could change the kept files.
     ///
     /// Replaces files and symlinks that the test created at the target paths. Never follows these
     /// symlinks, which could lead outside the sandbox.
@@ -189,6 +211,7 @@ impl Workspace {
             remove(&path)?;
             File::create_new(path)
         };
+        create("test")?.write_all(format!("{}\n", case.spec.name).as_bytes())?;
         let length = self.output.len()?;
         let output = captured_output::read_bytes(self.output.rewound()?, length)?;
         create("output")?.write_all(&output)?;
@@ -206,5 +229,19 @@ impl Workspace {
         fs::create_dir(self.tmp.path())?;
         self.tmp = ChangeDetector::new(self.worker.tmp(), 0, self.times);
         Ok(())
+    }
+}
+
+/// Lists the entries of a directory, each as `NAME/ENTRY`. A directory that cannot be read is an
+/// entry with the error.
+fn list(directory: &Path, name: &str) -> Vec<String> {
+    match entry_names(directory) {
+        Ok(entries) => {
+            let entries = entries.iter();
+            entries
+                .map(|entry| format!("{name}/{}", entry.display()))
+                .collect()
+        }
+        Err(error) => vec![format!("{name}: {error}")],
     }
 }

@@ -1,10 +1,11 @@
 //! The paths that tests may read: the system, and the needed parts of the user's home directory.
 //!
 //! A home directory contains keys and private files. In a home directory, tests may read only the
-//! repository, the target directory, the toolchain, and directories in `PATH` or `LD_LIBRARY_PATH`.
-//! The target directory is needed because it contains the test binary. Cargo's credentials are not
-//! readable.
+//! repository, the target directory, the toolchain, version managers, and directories in `PATH` or
+//! `LD_LIBRARY_PATH`. The target directory is needed because it contains the test binary. Cargo's
+//! credentials are not readable.
 
+use super::home::{directory_of, version_managers};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,18 +72,17 @@ pub(super) fn needed() -> impl Iterator<Item = PathBuf> {
         let value = env::var_os(variable).unwrap_or_default();
         env::split_paths(&value).collect::<Vec<_>>()
     };
-    let home_of = |variable, default| {
-        let given = env::var_os(variable).map(PathBuf::from);
-        given.or_else(|| Some(env::home_dir()?.join(default)))
-    };
-    let toolchain = home_of("RUSTUP_HOME", ".rustup").into_iter();
-    let cargo = home_of("CARGO_HOME", ".cargo").into_iter();
-    let packages = cargo.flat_map(|cargo| ["bin", "registry", "git"].map(|part| cargo.join(part)));
+    let toolchain = directory_of("RUSTUP_HOME", ".rustup").into_iter();
+    let cargo = directory_of("CARGO_HOME", ".cargo").into_iter();
+    // Cargo fails if its settings exist but are not readable.
+    let parts = ["bin", "registry", "git", "config.toml", "config"];
+    let packages = cargo.flat_map(move |cargo| parts.map(|part| cargo.join(part)));
     repository()
         .into_iter()
         .chain(target())
         .chain(toolchain)
         .chain(packages)
+        .chain(version_managers())
         .chain(listed("PATH"))
         .chain(listed("LD_LIBRARY_PATH"))
         .filter_map(|path| fs::canonicalize(path).ok())

@@ -10,9 +10,10 @@ use crate::os::change_detector::ChangeDetector;
 use crate::os::directory::{entry_names, remove};
 use crate::os::fork::has_other_threads;
 use crate::os::processes::{descendants, processes};
+use crate::os::stopped_processes::StoppedProcesses;
 use crate::os::timestamp_granularity::TimestampGranularity;
 use crate::sandbox::name_socket;
-use crate::supervisor::protocol::RunnerMessage;
+use crate::supervisor::protocol::{RunnerMessage, SupervisorMessage};
 use crate::supervisor::role::{ROLE_ARGUMENT, SupervisorConfig};
 use clarity_chaos_record::Isolation;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -103,13 +104,16 @@ impl Supervisor {
         };
         let pidfd = pidfd_open(test, PidfdFlags::empty())?;
 
-        let mut wake_reason = self.wait_for(&pidfd, deadline(case.spec.timeout))?;
+        let mut suspended = Duration::ZERO;
+        let limit = deadline(case.spec.timeout);
+        let mut wake_reason = self.wait_for(&pidfd, limit, &mut suspended)?;
         let stop_reason = match wake_reason {
             WakeReason::Deadline => Some(StopReason::TimedOut),
             WakeReason::Interrupted => Some(StopReason::Interrupted),
             WakeReason::TestEnded | WakeReason::RunnerDied => None,
         };
         let mut hung_threads = Vec::new();
+        let grace_began = suspended;
         let is_stopped = wake_reason != WakeReason::TestEnded;
         let grace = deadline(match is_stopped {
             true => case.spec.grace,
@@ -125,7 +129,9 @@ impl Supervisor {
             }
             // Neither another interrupt nor the death of the runner shortens the grace period.
             loop {
-                wake_reason = self.wait_for(&pidfd, grace)?;
+                let mut since = suspended - grace_began;
+                wake_reason = self.wait_for(&pidfd, grace, &mut since)?;
+                suspended = grace_began + since;
                 if matches!(wake_reason, WakeReason::TestEnded | WakeReason::Deadline) {
                     break;
                 }
@@ -136,7 +142,7 @@ impl Supervisor {
         kill_process(test, Signal::KILL)?;
         let (exit_status, usage) = zygote::reap(test)?;
         name_socket::close()?;
-        let duration = began.elapsed();
+        let duration = began.elapsed().saturating_sub(suspended);
         let runner_died = self.has_lost_runner;
         let (mut leaked_processes, mut retires) = (Vec::new(), false);
         // Orphans of the test become children of this process. If no child is left, the test has
@@ -166,9 +172,17 @@ impl Supervisor {
 
     /// Waits for the first of these events: the test ends, the deadline passes, an interrupt
     /// arrives, or the runner dies.
-    fn wait_for(&mut self, pidfd: &OwnedFd, deadline: Instant) -> io::Result<WakeReason> {
+    ///
+    /// Stops and continues the test if the runner asks for it. `suspended` is the time since the
+    /// deadline was set during which the test was stopped. The deadline moves by this time.
+    fn wait_for(
+        &mut self,
+        pidfd: &OwnedFd,
+        deadline: Instant,
+        suspended: &mut Duration,
+    ) -> io::Result<WakeReason> {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = (deadline + *suspended).saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(WakeReason::Deadline);
             }
@@ -199,13 +213,35 @@ impl Supervisor {
                 .get(1)
                 .is_some_and(|stdin| !stdin.revents().is_empty());
             if self.messages.has_next() || has_message {
-                return Ok(match self.messages.next()? {
+                let mut message = self.messages.next()?;
+                if matches!(message, Some(RunnerMessage::Suspend)) {
+                    let began = Instant::now();
+                    message = self.suspend()?;
+                    *suspended += began.elapsed();
+                }
+                return Ok(match message {
+                    Some(RunnerMessage::Suspend | RunnerMessage::Resume) => continue,
                     Some(RunnerMessage::Interrupt) => WakeReason::Interrupted,
                     Some(RunnerMessage::Run(_) | RunnerMessage::Shutdown) | None => {
                         self.has_lost_runner = true;
                         WakeReason::RunnerDied
                     }
                 });
+            }
+        }
+    }
+
+    /// Stops the test until the runner's next message, which this method returns. Returns `None`
+    /// when the runner has died.
+    fn suspend(&mut self) -> io::Result<Option<RunnerMessage>> {
+        // The processes continue when this value is dropped, also after an interrupt: a stopped
+        // process could not undo its faults.
+        let _stopped = StoppedProcesses::stop_descendants();
+        super::send(&SupervisorMessage::Suspended)?;
+        loop {
+            match self.messages.next()? {
+                Some(RunnerMessage::Suspend) => {}
+                message => return Ok(message),
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::data::case::Case;
 use crate::data::duration::deadline;
 use crate::data::exit_status::ExitStatus;
 use crate::data::process_report::{ProcessReport, StopReason};
-use crate::supervisor::protocol::RunnerMessage;
+use crate::supervisor::protocol::{RunnerMessage, SupervisorMessage};
 use crate::supervisor::role::SupervisorConfig;
 use clarity_chaos_record::Isolation;
 use std::io;
@@ -30,6 +30,8 @@ pub(super) struct Supervisor {
     runner_died: Arc<AtomicBool>,
     /// Set by the runner's interrupt message: the running case must end.
     interrupted: Arc<AtomicBool>,
+    /// Whether the runner has asked to stop the running case.
+    suspended: Arc<AtomicBool>,
 }
 
 impl Supervisor {
@@ -43,11 +45,15 @@ impl Supervisor {
         let (sender, messages) = mpsc::channel();
         let runner_died = Arc::new(AtomicBool::new(false));
         let interrupted = Arc::new(AtomicBool::new(false));
+        let suspended = Arc::new(AtomicBool::new(false));
         let (died, interrupt) = (Arc::clone(&runner_died), Arc::clone(&interrupted));
+        let suspend = Arc::clone(&suspended);
         thread::spawn(move || {
             for line in io::stdin().lines().map_while(Result::ok) {
                 match serde_json::from_str(&line) {
                     Ok(RunnerMessage::Interrupt) => interrupt.store(true, Ordering::Release),
+                    Ok(RunnerMessage::Suspend) => suspend.store(true, Ordering::Release),
+                    Ok(RunnerMessage::Resume) => suspend.store(false, Ordering::Release),
                     message => {
                         if sender.send(message.map_err(Into::into)).is_err() {
                             break;
@@ -61,6 +67,7 @@ impl Supervisor {
             messages,
             runner_died,
             interrupted,
+            suspended,
         })
     }
 
@@ -84,7 +91,9 @@ impl Supervisor {
 
         let interrupted = || self.interrupted.load(Ordering::Acquire);
         let mut stop_reason = None;
-        let mut status = wait_for(&mut test, deadline(spec.timeout), || {
+        // A test whose runner has died must not stay stopped.
+        let suspended = || self.suspended.load(Ordering::Acquire) && !runner_died();
+        let mut status = wait_for(&mut test, deadline(spec.timeout), suspended, || {
             runner_died() || interrupted()
         })?;
         if status.is_none() {
@@ -94,7 +103,7 @@ impl Supervisor {
                 StopReason::TimedOut
             });
             terminate(&test);
-            status = wait_for(&mut test, deadline(spec.grace), || false)?;
+            status = wait_for(&mut test, deadline(spec.grace), suspended, || false)?;
         }
         kill_tree(&mut test);
         let status = match status {
@@ -112,12 +121,25 @@ impl Supervisor {
     }
 }
 
+/// Waits for the end of the test. Returns `None` at the deadline, or when `give_up` returns true.
+/// While `suspended` returns true, the test is stopped, and the deadline moves.
 fn wait_for(
     test: &mut Child,
-    deadline: Instant,
+    mut deadline: Instant,
+    suspended: impl Fn() -> bool,
     give_up: impl Fn() -> bool,
 ) -> io::Result<Option<std::process::ExitStatus>> {
     loop {
+        if suspended() {
+            let began = Instant::now();
+            stop(test);
+            super::send(&SupervisorMessage::Suspended)?;
+            while suspended() && !give_up() {
+                thread::sleep(POLL_INTERVAL);
+            }
+            resume(test);
+            deadline += began.elapsed();
+        }
         if let Some(status) = test.try_wait()? {
             return Ok(Some(status));
         }
@@ -133,6 +155,25 @@ fn terminate(test: &Child) {
     let pid = rustix::process::Pid::from_child(test);
     let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::TERM);
 }
+
+#[cfg(unix)]
+fn stop(test: &Child) {
+    let pid = rustix::process::Pid::from_child(test);
+    let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::STOP);
+}
+
+#[cfg(unix)]
+fn resume(test: &Child) {
+    let pid = rustix::process::Pid::from_child(test);
+    let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::CONT);
+}
+
+/// Does nothing: Windows has no job control.
+#[cfg(not(unix))]
+fn stop(_test: &Child) {}
+
+#[cfg(not(unix))]
+fn resume(_test: &Child) {}
 
 #[cfg(unix)]
 fn kill_tree(test: &mut Child) {

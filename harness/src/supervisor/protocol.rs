@@ -13,6 +13,11 @@ pub(crate) enum RunnerMessage {
     /// Asks the supervisor to end the running case in the same way as at its timeout. Has no effect
     /// when no case runs.
     Interrupt,
+    /// Asks the supervisor to stop the processes of the running case, as `SIGSTOP` does. The time
+    /// limits of the case stand still. Has no effect when no case runs.
+    Suspend,
+    /// Asks the supervisor to continue the processes that it has stopped.
+    Resume,
     /// Announces that the run is over. When the pipe closes without this message, the runner has
     /// died. The supervisor then removes the run's files.
     Shutdown,
@@ -27,6 +32,8 @@ pub(crate) enum SupervisorMessage {
     /// The only message of a supervisor that could not set up its confinement. Contains the reason.
     /// The supervisor then exits.
     Refused(String),
+    /// Answers [`RunnerMessage::Suspend`]: the processes of the running case are stopped.
+    Suspended,
     /// Reports a case that has ended.
     CaseEnded(ProcessReport),
 }

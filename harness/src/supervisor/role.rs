@@ -113,6 +113,7 @@ mod tests {
             kept_states: Some("/states".into()),
             lasting_threads: Vec::new(),
             sandboxed: true,
+            own_home: true,
         };
         let case = Case::new(&worker_dir, spec);
         for role in [

@@ -25,8 +25,8 @@ use crate::supervisor::run_files::{LOCK_FILE, remove};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process;
 
+// A longer prefix would leave less room for the paths of Unix sockets: see `WorkerDir`.
 const PREFIX: &str = "clarity-chaos-";
 
 /// The largest number of attempts to create a run's directory. Before this run takes the lock,
@@ -74,9 +74,7 @@ impl RunDir {
     }
 
     fn create_in(parent: &Path) -> io::Result<Self> {
-        let dir = tempfile::Builder::new()
-            .prefix(&format!("{PREFIX}{}-", process::id()))
-            .tempdir_in(parent)?;
+        let dir = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
         let path = dir.path().join(LOCK_FILE);
         let lock_file = File::create_new(&path)?;
         lock(&lock_file)?;

@@ -31,12 +31,18 @@ pub(super) struct Zygote {
 impl Zygote {
     /// Prepares this process for forks. Each fork runs one case of the worker.
     pub(super) fn prepare(case: &Case) -> io::Result<Self> {
-        // The variables are set only once: all cases of a worker have the same temporary directory
-        // and the same sandbox.
-        environment::set("TMPDIR", case.tmp().as_os_str())?;
+        // The variables are set only once: all cases of a worker have the same directories and the
+        // same sandbox.
+        environment::set("TMPDIR".as_ref(), case.tmp().as_os_str())?;
         if case.spec.sandboxed {
             for (name, value) in tool_settings() {
-                environment::set(name, value)?;
+                environment::set(name.as_ref(), value)?;
+            }
+        }
+        for (name, value) in super::home_variables(case)? {
+            match value {
+                Some(value) => environment::set(&name, &value)?,
+                None => environment::remove(&name)?,
             }
         }
         test_process::prefault(&case.spec)?;

@@ -34,7 +34,8 @@ use clarity_chaos_record::{BodyEnd, EventKind};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 /// Touches memory pages in the zygote, so that these pages are already mapped in each fork.
 ///
@@ -84,7 +85,10 @@ pub(crate) fn run(
         rules.enter()?;
     }
     let timeline = setup.timeline.clone();
-    let end = setup.run(test)?;
+    let Some(end) = setup.run(test, &|| false)? else {
+        // A test in its own process ends before `run` returns.
+        return Ok(1);
+    };
     if timeline.is_closed() {
         // An error is ignored: the test may have closed standard error, too.
         if let Some(own) = describe(&end) {
@@ -107,21 +111,25 @@ fn describe(end: &BodyEnd) -> Option<String> {
 }
 
 /// Runs a case on a thread of a shared process. Returns the exit code that a dedicated process
-/// would have.
+/// would have. If `is_interrupted` returns true before the end of the case, undoes its faults and
+/// returns `None`.
 ///
 /// # Errors
 ///
 /// When the case cannot be started. A failure of the test is not an error: the timeline records it.
-pub(crate) fn run_in_shared_process(case: &Case) -> io::Result<i32> {
+pub(crate) fn run_in_shared_process(
+    case: &Case,
+    is_interrupted: &dyn Fn() -> bool,
+) -> io::Result<Option<i32>> {
     let test = test_of(case)?;
     let timeline = Timeline::open(&case.timeline())?;
     let setup = Setup::new(test, case, timeline, ProcessScope::Shared)?;
     let panics = setup.panics.clone();
-    let end = setup.run(test);
+    let end = setup.run(test, is_interrupted);
     panics.uninstall();
     logs::send_to(None);
     oracle::send_to(None);
-    end.map(exit_code)
+    Ok(end?.map(exit_code))
 }
 
 /// Finds the test of the case.
@@ -144,6 +152,7 @@ fn exit_code(end: BodyEnd) -> i32 {
 
 /// The parts of a test that is ready to run.
 struct Setup {
+    scope: ProcessScope,
     time: TestTime,
     timeline: Timeline,
     panics: Panics,
@@ -193,6 +202,7 @@ impl Setup {
             panics.clone(),
         );
         Ok(Self {
+            scope,
             time,
             timeline,
             panics,
@@ -205,8 +215,13 @@ impl Setup {
         })
     }
 
-    /// Runs the body on a new thread, cleans up, and records the end of the test.
-    fn run(self, test: &'static TestCase) -> io::Result<BodyEnd> {
+    /// Runs the body on a new thread, cleans up, and records the end of the test. If
+    /// `is_interrupted` returns true first, undoes the test's faults and returns `None`.
+    fn run(
+        self,
+        test: &'static TestCase,
+        is_interrupted: &dyn Fn() -> bool,
+    ) -> io::Result<Option<BodyEnd>> {
         let (context, time) = (self.context.clone(), self.time.clone());
         let body: Body = *test.body().downcast_ref().ok_or_else(|| {
             io::Error::other(format!(
@@ -223,7 +238,8 @@ impl Setup {
         self.timeline.record(EventKind::Started);
         // On a new thread, `HashMap`s get new random keys, not the keys that a fork inherits. The
         // thread has the test's name, which panic messages show.
-        let returned = thread::Builder::new()
+        let waiter = thread::current();
+        let body = thread::Builder::new()
             .name(test.name().to_owned())
             .spawn(move || {
                 #[cfg(target_os = "linux")]
@@ -231,13 +247,21 @@ impl Setup {
                     affinity::unbind_with_main_thread();
                     SyscallInterceptor::begin_late_starts();
                 }
-                catch_unwind(AssertUnwindSafe(|| call(body, context, &time, timeline)))
-                    .map_err(|payload| panics.caught(&*payload))
-            })?
-            .join()
-            .map_err(|_payload| {
-                io::Error::other("the test's thread panicked outside of the test's body")
+                let returned =
+                    catch_unwind(AssertUnwindSafe(|| call(body, context, &time, timeline)))
+                        .map_err(|payload| panics.caught(&*payload));
+                waiter.unpark();
+                returned
             })?;
+        let is_shared = self.scope == ProcessScope::Shared;
+        if is_shared && !wait_unless(is_interrupted, &body) {
+            self.timeline.record(EventKind::TerminationRequested);
+            self.faults.end();
+            return Ok(None);
+        }
+        let returned = body.join().map_err(|_payload| {
+            io::Error::other("the test's thread panicked outside of the test's body")
+        })?;
         #[cfg(target_os = "linux")]
         if let Some(interceptor) = &self.interceptor {
             interceptor.end();
@@ -260,7 +284,7 @@ impl Setup {
             // The timeline sets this number.
             omitted_events: 0,
         });
-        Ok(end)
+        Ok(Some(end))
     }
 
     /// Determines the result of the test from the return or panic of the body, and from all other
@@ -329,6 +353,21 @@ impl Setup {
             (true, None) => BodyEnd::Returned,
         }
     }
+}
+
+/// The interval at which [`wait_unless`] looks for an interruption.
+const INTERRUPTION_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Waits for a thread that unparks this one at its end. Returns `false` if `is_interrupted` returns
+/// true before.
+fn wait_unless<T>(is_interrupted: &dyn Fn() -> bool, thread: &JoinHandle<T>) -> bool {
+    while !thread.is_finished() {
+        if is_interrupted() {
+            return false;
+        }
+        thread::park_timeout(INTERRUPTION_INTERVAL);
+    }
+    true
 }
 
 /// Calls the body. The runtime of an async body is shut down before this function returns or

@@ -24,6 +24,10 @@ mod hangs;
 #[cfg(target_os = "linux")]
 mod hidden_processes;
 #[cfg(target_os = "linux")]
+mod homes;
+#[cfg(target_os = "linux")]
+mod jobs;
+#[cfg(target_os = "linux")]
 mod leaks;
 #[cfg(target_os = "linux")]
 mod limits;
@@ -45,6 +49,8 @@ mod programs;
 mod resources;
 #[cfg(target_os = "linux")]
 mod snapshots;
+#[cfg(target_os = "linux")]
+mod socket_paths;
 mod stories;
 #[cfg(target_os = "linux")]
 mod surroundings;

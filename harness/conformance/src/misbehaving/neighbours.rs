@@ -29,7 +29,7 @@ fn one_spoils_all(cx: Context) -> Result {
 /// Finds no file that `one_spoils_all` left in the same directories.
 #[chaos]
 fn two_finds_nothing_of_it(cx: Context) -> Result {
-    for (entries, directory) in [0, 1, 0, 0].into_iter().zip(writable(&cx)?) {
+    for (entries, directory) in [0, 2, 0, 0].into_iter().zip(writable(&cx)?) {
         let count = directory.read_dir()?.count();
         assert_eq!(count, entries, "{}", directory.display());
         let file = directory.join("own");

@@ -137,6 +137,7 @@ impl Victim {
                 fs::read_link("/proc/self/ns/ipc").unwrap(),
             )
             .env("HOME", self.directory.path().join("home"))
+            .env("MISBEHAVING_HOME", self.directory.path().join("home"))
             .env("MISBEHAVING_TERMINAL", &self.terminal)
             // A program that is instrumented for coverage writes its data at exit. `NOBODY` can
             // write only to this directory.

@@ -226,7 +226,7 @@ fn next_run_ignores_journals_of_sandboxed_workers() {
         .unwrap();
     let name = open.file_name().unwrap().to_str().unwrap();
     // A sandboxed test can write such journals, but cannot rename its worker's directory.
-    let sandboxed = open.with_file_name(name.trim_end_matches("-open"));
+    let sandboxed = open.with_file_name(name.trim_end_matches('o'));
     fs::rename(&open, &sandboxed).unwrap();
     let ran = damaging.next_run();
     assert_eq!(ran.stderr, "");

@@ -27,11 +27,16 @@ mod hints;
 #[cfg(target_os = "linux")]
 mod history;
 #[cfg(target_os = "linux")]
+mod homes;
+#[cfg(target_os = "linux")]
 mod host_environment;
 #[cfg(unix)]
 mod interruption;
 #[cfg(target_os = "linux")]
+mod jobs;
+#[cfg(target_os = "linux")]
 mod leaks;
+mod libtest_flags;
 #[cfg(target_os = "linux")]
 mod limits;
 mod links;
@@ -55,6 +60,8 @@ mod seeds;
 mod selection;
 #[cfg(target_os = "linux")]
 mod snapshots;
+#[cfg(target_os = "linux")]
+mod socket_paths;
 #[cfg(target_os = "linux")]
 mod surroundings;
 mod sweeps;

@@ -139,8 +139,9 @@ fn runner_finds_annotations_and_nothing_else() {
         assert_only_annotations(&run(false, form), 0, &how);
     }
     let records = suite.history().join("records");
-    let listed = run(true, &["--list"]);
-    assert_only_annotations(&listed, 0, "--list");
+    for how in [&["--list"][..], &["--list", "--format", "json"]] {
+        assert_only_annotations(&run(true, how), 0, &how.join(" "));
+    }
     // The last records are those of the sweep.
     let again = run(true, &["--records", records.to_str().unwrap()]);
     assert_only_annotations(&again, 4, "--records");

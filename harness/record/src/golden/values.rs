@@ -137,6 +137,7 @@ fn event_kinds() -> Vec<EventKind> {
         Exploring => EventKind::Exploring { progress: "after 3 of about 9 points".to_owned() },
         ClockAdvanced => EventKind::ClockAdvanced { by_us: 2_000_000 },
         Blocked => EventKind::Blocked { duration_us: 150_000 },
+        Suspended => EventKind::Suspended { duration_us: 12_300_000 },
         Panicked => EventKind::Panicked {
             message: "index out of bounds".to_owned(),
             location: Some("src/store.rs:7:5".to_owned()),

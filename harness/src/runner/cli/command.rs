@@ -1,8 +1,11 @@
 //! Builds the command for `clap`, with the help texts of libtest's flags.
 
+use super::nightly_flags::TIME_LIMITS;
 use super::options::Options;
-use clap::builder::BoolishValueParser;
+use super::values::is_not_zero;
+use clap::builder::{BoolishValueParser, Resettable};
 use clap::{Arg, ArgAction, Command, CommandFactory as _};
+use std::ffi::OsStr;
 
 /// Builds the command. Describes libtest-mimic's flags as this runner implements them, and hides
 /// flags without effect.
@@ -64,10 +67,12 @@ pub(super) fn command() -> Command {
         "Reports",
         "Write the output to this file instead of standard output",
     )(command);
+    command = like_libtest(command);
     // An empty environment variable counts as unset. CI workflows set an empty variable for an
     // optional input that is absent.
     let empty: Vec<clap::Id> = command
         .get_arguments()
+        .filter(|argument| argument.get_id() != NO_CAPTURE)
         .filter(|argument| {
             let value = argument.get_env().and_then(std::env::var_os);
             value.is_some_and(|value| value.is_empty())
@@ -79,7 +84,7 @@ pub(super) fn command() -> Command {
     }
     // Environment variables of boolean flags also accept values such as `1` and `off`.
     command = command.mut_args(|argument| match argument.get_action() {
-        ArgAction::SetTrue if argument.get_env().is_some() => {
+        ArgAction::SetTrue if is_ours(&argument) => {
             argument.value_parser(BoolishValueParser::new())
         }
         _ => argument,
@@ -96,11 +101,43 @@ pub(super) fn command() -> Command {
     command
 }
 
-/// Returns the names of the environment variables that set options.
+/// The ID of `--nocapture`.
+const NO_CAPTURE: &str = "nocapture";
+
+/// Makes libtest-mimic's flags accept the arguments and variables that libtest accepts.
+fn like_libtest(mut command: Command) -> Command {
+    // libtest ignores `--bench` if `--test` is given, and `--quiet` if `--format` is given.
+    for id in ["test", "quiet"] {
+        command = command.mut_arg(id, |argument| argument.conflicts_with(Resettable::Reset));
+    }
+    command
+        .mut_arg(NO_CAPTURE, |argument| {
+            argument
+                .visible_alias("no-capture")
+                .overrides_with(NO_CAPTURE)
+                .env("RUST_TEST_NOCAPTURE")
+                .value_parser(is_not_zero)
+                .default_value("0")
+        })
+        .mut_arg("test_threads", |argument| argument.env("RUST_TEST_THREADS"))
+        .mut_arg("unstable_flags", |argument| {
+            argument.overrides_with("unstable_flags")
+        })
+}
+
+/// Whether a variable of the harness, and not of libtest, sets the argument.
+fn is_ours(argument: &Arg) -> bool {
+    let variable = argument.get_env().and_then(OsStr::to_str);
+    variable.is_some_and(|variable| variable.starts_with("CHAOS_"))
+}
+
+/// Returns the names of the environment variables that set options, or values of options.
 pub(crate) fn variables() -> Vec<String> {
-    let command = Options::command();
+    let command = command();
     let names = command.get_arguments().filter_map(Arg::get_env);
     names
-        .filter_map(|name| Some(name.to_str()?.to_owned()))
+        .filter_map(OsStr::to_str)
+        .chain([TIME_LIMITS])
+        .map(ToOwned::to_owned)
         .collect()
 }

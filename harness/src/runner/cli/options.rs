@@ -1,19 +1,19 @@
 //! The options of the command line: each flag with its help, its environment variable and its
 //! default.
 //!
-//! The methods of [`Options`] resolve defaults that depend on other options. The module `parsing`
+//! The module `defaults` resolves defaults that depend on other options. The module `parsing`
 //! rejects options that conflict.
 
 use super::isolation::isolation;
 use super::values::{duration, log_filter, positive_duration};
-use super::{KeepDirs, KnownSeeds, NoTests, OracleMode, SeedChoice};
+use super::{HomeChoice, KeepDirs, KnownSeeds, NoTests, OracleMode, SeedChoice};
+use crate::runner::cli::nightly_flags::NightlyFlags;
 use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::tag_expr::TagExpr;
 use clap::Parser;
 use clarity_chaos_record::{Isolation, Shard};
-use libtest_mimic::{Arguments, FormatSetting};
-use std::io;
+use libtest_mimic::Arguments;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,6 +36,9 @@ const AFTER_HELP: &str = include_str!("after_help.txt");
 pub(crate) struct Options {
     #[command(flatten)]
     pub(crate) libtest: Arguments,
+
+    #[command(flatten)]
+    pub(crate) nightly: NightlyFlags,
 
     /// The filters after the first filter: libtest-mimic accepts only one, but users expect any
     /// number.
@@ -237,6 +240,16 @@ pub(crate) struct Options {
     )]
     pub(crate) sandbox: SandboxScope,
 
+    /// Home directory of the tests in the sandbox
+    #[arg(
+        long = "home",
+        value_enum,
+        env = "CHAOS_HOME",
+        default_value = "own",
+        help_heading = "Running"
+    )]
+    pub(crate) home: HomeChoice,
+
     /// Fail with exit code 3 if a part of the sandbox cannot be enforced here
     #[arg(
         long = "require-sandbox",
@@ -340,59 +353,3 @@ pub(crate) struct Options {
 
 /// The default of `--timeout`.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-
-impl Options {
-    /// Whether unmet oracles fail the run. By default, they fail the run only with `--seeds` or
-    /// `--merge`.
-    pub(crate) fn enforces_oracles(&self) -> bool {
-        let default = if self.seeds.is_some() || !self.merge.is_empty() {
-            OracleMode::Strict
-        } else {
-            OracleMode::Off
-        };
-        self.oracles.unwrap_or(default) == OracleMode::Strict
-    }
-
-    /// Whether a test's known failing seeds run before the seed of the run. By default, they run
-    /// first unless `--seed` is given.
-    pub(crate) fn tries_known_seeds(&self) -> bool {
-        match self.known_seeds {
-            Some(choice) => choice == KnownSeeds::First,
-            None => self.seed.is_none(),
-        }
-    }
-
-    /// The number of tests that run at the same time.
-    ///
-    /// # Errors
-    ///
-    /// When no option sets the number, and the number of processors is unknown.
-    pub(crate) fn threads(&self) -> io::Result<usize> {
-        match (
-            self.isolation.unwrap_or(Isolation::DEFAULT),
-            self.libtest.test_threads,
-        ) {
-            // In the runner's process, tests run one at a time.
-            (Isolation::Thread, _) => Ok(1),
-            (_, Some(threads)) => Ok(threads),
-            (_, None) => Ok(std::thread::available_parallelism()?.get()),
-        }
-    }
-
-    /// Returns all filters. A test is selected if it matches at least one filter, or if there are
-    /// no filters.
-    pub(crate) fn filters(&self) -> impl Iterator<Item = &str> {
-        let first = self.libtest.filter.iter();
-        first.chain(&self.more_filters).map(String::as_str)
-    }
-
-    /// Whether the output has libtest's terse format, which tools parse.
-    pub(crate) fn is_terse(&self) -> bool {
-        self.libtest.quiet || self.libtest.format == Some(FormatSetting::Terse)
-    }
-
-    /// Whether standard output contains only JSON.
-    pub(crate) fn is_json(&self) -> bool {
-        self.libtest.format == Some(FormatSetting::Json)
-    }
-}

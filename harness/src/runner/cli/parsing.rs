@@ -1,13 +1,15 @@
 //! Parses arguments and environment variables, and rejects options that conflict.
 
 use super::command::command;
+use super::nightly_flags::NightlyFlags;
 use super::options::Options;
 use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::seeds::SeedsChoice;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _};
 use clarity_chaos_record::Isolation;
 use libtest_mimic::Arguments;
+use std::num::NonZeroU64;
 
 /// The IDs of the tag options. Each of them counts as given even if only its environment variable
 /// is set. An option's ID is the name of its field in [`Options`].
@@ -34,7 +36,16 @@ impl Options {
             Some(ValueSource::EnvVariable) => SELECTING.contains(&id.as_str()),
             _ => false,
         });
-        match options.conflict() {
+        let threads = matches.value_source("test_threads");
+        if options.isolation == Some(Isolation::Thread) && threads == Some(ValueSource::EnvVariable)
+        {
+            options.libtest.test_threads = None;
+        }
+        if options.nightly.fail_fast && options.seeds.is_some() {
+            options.max_failures.get_or_insert(NonZeroU64::MIN);
+        }
+        let conflict = options.conflict().map(ToOwned::to_owned);
+        match conflict.or_else(|| options.nightly.time_limits().err()) {
             Some(conflict) => {
                 let kind = clap::error::ErrorKind::ValueValidation;
                 Err(clap::Error::raw(kind, format!("{conflict}\n")))
@@ -56,8 +67,12 @@ impl Options {
                 "--test-threads: expected at least 1, found 0",
             ),
             (
-                libtest.bench,
-                "--bench: expected no --bench, since there are no benchmarks",
+                libtest.ignored && libtest.include_ignored,
+                "--ignored: expected no --include-ignored",
+            ),
+            (
+                self.runs_benchmarks() && sweeps,
+                "--bench: expected no --seeds, since there are no benchmarks",
             ),
             (
                 in_threads && libtest.test_threads > Some(1),
@@ -112,7 +127,7 @@ impl Options {
 
 /// Lists the IDs of the options that libtest lacks.
 fn own_options() -> impl Iterator<Item = String> {
-    let of_libtest = Arguments::command();
+    let of_libtest = NightlyFlags::augment_args(Arguments::command());
     let is_known = move |id: &str| of_libtest.get_arguments().any(|known| known.get_id() == id);
     command()
         .get_arguments()
@@ -158,6 +173,33 @@ mod tests {
     }
 
     #[test]
+    fn parse_accepts_the_flags_of_libtest() {
+        for unstable in [&[][..], &["-Z", "unstable-options"]] {
+            for flags in [
+                &["--test", "--bench"][..],
+                &["--no-capture", "--nocapture"],
+                &["--quiet", "--format", "pretty"],
+                &["--list", "--format", "json"],
+                &["--report-time", "--ensure-time"],
+                &["--shuffle", "--shuffle-seed", "3"],
+                &["--exclude-should-panic", "--force-run-in-process"],
+                &["--fail-fast", "-Zunstable-options"],
+            ] {
+                let options = parse(&[unstable, flags].concat());
+                let options = options.unwrap_or_else(|error| panic!("{flags:?}: {error}"));
+                assert!(!options.ours_given, "{flags:?}");
+            }
+        }
+        assert!(parse(&["--no-capture"]).unwrap().libtest.nocapture);
+        let plain = parse(&[]).unwrap();
+        assert!(!plain.libtest.nocapture && !plain.nightly.shuffles());
+        assert!(parse(&["--quiet"]).unwrap().is_terse());
+        assert!(!parse(&["-q", "--format", "pretty"]).unwrap().is_terse());
+        assert!(parse(&["--shuffle-seed", "3"]).unwrap().nightly.shuffles());
+        assert!(!parse(&["--bench", "--test"]).unwrap().runs_benchmarks());
+    }
+
+    #[test]
     fn parse_rejects_values_out_of_bounds() {
         for wrong in [
             &["--seed", "x"][..],
@@ -167,7 +209,10 @@ mod tests {
             &["-m", "not"],
             &["--log", "clarity=loud"],
             &["--keep-dirs", "some"],
-            &["--bench"],
+            &["--ignored", "--include-ignored"],
+            &["--bench", "--seeds", "9"],
+            &["--shuffle-seed", "x"],
+            &["-Z", "other"],
             &["--seeds", "0"],
             &["--seeds", "1..2", "--seed", "1"],
             &["--seeds", "9", "--shard", "1/2"],

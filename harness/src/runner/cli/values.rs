@@ -36,6 +36,15 @@ pub(crate) enum KnownSeeds {
     Never,
 }
 
+/// The value of `--home`: the home directory of sandboxed tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HomeChoice {
+    /// An empty directory for each test.
+    Own,
+    /// The runner's home directory, which tests can read in part and cannot change.
+    Runner,
+}
+
 /// The value of `--keep-dirs`: the tests whose directories the runner keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum KeepDirs {
@@ -66,6 +75,17 @@ impl FromStr for SeedChoice {
                 .map_err(|error| format!("{error}, or `last`")),
         }
     }
+}
+
+/// Parses a variable of libtest's flags: each value but `0` sets the flag.
+#[expect(clippy::unnecessary_wraps, reason = "clap expects a result")]
+pub(super) fn is_not_zero(text: &str) -> Result<bool, String> {
+    Ok(text != "0")
+}
+
+pub(super) fn shuffle_seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a number from 0 to 18446744073709551615".to_owned())
 }
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {

@@ -1,9 +1,8 @@
 //! Formats libtest's JSON events (`--format json`), one event per line. The harness adds the field
 //! `chaos` to some events.
 
-use super::{RunSummary, TestOutcome};
-use crate::registration::origin::Origin;
-use clarity_chaos_record::{Seed, Verdict};
+use super::{RunSummary, StartedRun, TestOutcome};
+use clarity_chaos_record::Verdict;
 use clarity_chaos_report as report;
 use clarity_chaos_report::workflow_commands::neutralize_json;
 use serde_json::{Value, json};
@@ -12,11 +11,7 @@ use std::time::Duration;
 /// An event of libtest's stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum LibtestEvent<'a> {
-    SuiteStarted {
-        tests: usize,
-        origin: &'a Origin,
-        seed: Seed,
-    },
+    SuiteStarted(StartedRun<'a>),
     TestStarted {
         name: &'a str,
     },
@@ -39,14 +34,7 @@ impl LibtestEvent<'_> {
 
     fn value(&self) -> Value {
         match self {
-            Self::SuiteStarted {
-                tests,
-                origin,
-                seed,
-            } => json!({
-                "type": "suite", "event": "started", "test_count": tests,
-                "chaos": { "package": origin.package, "target": origin.target, "root_seed": seed },
-            }),
+            Self::SuiteStarted(run) => suite_started(run),
             Self::TestStarted { name } => {
                 json!({ "type": "test", "event": "started", "name": name })
             }
@@ -70,6 +58,23 @@ impl LibtestEvent<'_> {
             }),
         }
     }
+}
+
+fn suite_started(run: &StartedRun<'_>) -> Value {
+    let StartedRun {
+        origin,
+        seed,
+        shuffle_seed,
+        tests,
+    } = run;
+    let mut value = json!({
+        "type": "suite", "event": "started", "test_count": tests,
+        "chaos": { "package": origin.package, "target": origin.target, "root_seed": seed },
+    });
+    if let Some(seed) = shuffle_seed {
+        value["shuffle_seed"] = (*seed).into();
+    }
+    value
 }
 
 fn test_finished(name: &str, outcome: &TestOutcome<'_>) -> Value {

@@ -3,7 +3,7 @@
 use super::{TestRun, locked, unmet_oracles};
 use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::case_runner::CaseRunner;
-use crate::runner::console::{Console, RunSummary, TestOutcome};
+use crate::runner::console::{Console, RunSummary, StartedRun, TestOutcome};
 use crate::runner::replay;
 use crate::runner::run_overrides::RunOverrides;
 use crate::runner::selection::Selection;
@@ -12,11 +12,16 @@ use clarity_chaos_record::{FailedAttempt, Record, Results, Seed, SeedRange, Verd
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 impl TestRun {
-    /// Runs every selected test, and stops early if the output cannot be written.
-    pub(super) fn once(self, selection: &Selection) -> io::Result<ExitCode> {
+    /// Runs every selected test. Stops early if the output cannot be written, or at the first
+    /// failure with `--fail-fast`.
+    pub(super) fn once(
+        self,
+        selection: &Selection,
+        shuffle_seed: Option<u64>,
+    ) -> io::Result<ExitCode> {
         let CaseRunner {
             origin,
             options,
@@ -25,16 +30,25 @@ impl TestRun {
         } = &self.case_runner;
         let selected = &selection.selected;
         let printer = Arc::clone(&self.printer);
-        let console = Console::start(options, &printer, origin, *seed, selected.len());
-        let rerun_command = self.rerun_command(selection);
+        let started = StartedRun {
+            origin,
+            seed: *seed,
+            shuffle_seed,
+            tests: selected.len(),
+        };
+        let console = Console::start(options, &printer, started);
+        let rerun_command = self.rerun_command(selection, shuffle_seed);
         let rerun_failed_command = replay::failures_command(origin);
-        let next = AtomicUsize::new(0);
+        let (next, has_failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let threads = options.threads()?.min(selected.len());
         threads::run_on(threads, || {
             while printer.error().is_none()
+                && !has_failed.load(Ordering::Relaxed)
                 && let Some(test) = selected.get(next.fetch_add(1, Ordering::Relaxed))
             {
-                self.run_and_report(&console, test);
+                if self.run_and_report(&console, test) && options.nightly.fail_fast {
+                    has_failed.store(true, Ordering::Relaxed);
+                }
             }
         });
         let remaining = selected.len().saturating_sub(locked(&self.records).len());
@@ -58,7 +72,7 @@ impl TestRun {
 
     /// Returns the command that repeats this run. Returns `None` with `--last-failed` or
     /// `--failed-first`: the selection depended on the history, which this run changes.
-    fn rerun_command(&self, selection: &Selection) -> Option<String> {
+    fn rerun_command(&self, selection: &Selection, shuffle_seed: Option<u64>) -> Option<String> {
         let CaseRunner {
             origin,
             options,
@@ -70,20 +84,32 @@ impl TestRun {
         }
         let known = |test: &&TestCase| !self.regressions.seeds_of(test.name()).is_empty();
         let tries_known = options.tries_known_seeds() && selection.selected.iter().any(known);
-        replay::run_command(origin, *seed, tries_known)
+        // A drawn order is repeated, too.
+        let drawn = options.nightly.shuffle_seed.is_none();
+        let shuffle_seed = shuffle_seed.filter(|_| drawn);
+        replay::run_command(origin, *seed, shuffle_seed, tries_known)
     }
 
-    /// Runs one test and prints its result.
-    fn run_and_report(&self, console: &Console, test: &'static TestCase) {
+    /// Runs one test and prints its result. Returns whether the test failed.
+    fn run_and_report(&self, console: &Console, test: &'static TestCase) -> bool {
         let number = console.started(test);
-        let record = self.run_with_known_seeds(test);
+        let only_benchmarks = self.case_runner.options.runs_benchmarks();
+        let record = match only_benchmarks {
+            true => None,
+            false => self.run_with_known_seeds(test),
+        };
+        let failed = record
+            .as_ref()
+            .is_some_and(|record| record.verdict.is_failure());
         let outcome = match &record {
             Some(record) => TestOutcome::Ran(record),
+            None if only_benchmarks => TestOutcome::NotRun("--bench runs no tests"),
             None => TestOutcome::NotRun("the run was interrupted"),
         };
         console.finished(number, test, outcome);
         // Reports contain one case of each test: the last one.
         locked(&self.records).extend(record);
+        failed
     }
 
     /// Runs a test with its last failing seed and its known failing seeds, unless the options

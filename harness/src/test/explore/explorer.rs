@@ -78,11 +78,15 @@ impl<'a> Explorer<'a> {
     /// Reads the initial content from `before`. If `reads` is set, the exploration includes calls
     /// that read files.
     pub(super) fn prepare(before: &Path, work: Work<'a>, reads: bool) -> io::Result<Self> {
-        let parent = tempfile::Builder::new().prefix("explored-").tempdir()?;
+        // The operation may bind a Unix socket, whose path must be short.
+        let parent = tempfile::Builder::new()
+            .prefix("x")
+            .rand_bytes(1)
+            .tempdir()?;
         let mut patterns = file_calls(reads);
         patterns.extend(process_calls());
         patterns.extend(mapping_calls());
-        let directory = parent.path().canonicalize()?.join("dir");
+        let directory = parent.path().canonicalize()?.join("d");
         Ok(Self {
             work,
             before: DirectoryContent::read(before)?,

@@ -43,6 +43,8 @@ struct InjectedFaults {
     /// The faults in effect, in the order of their injection.
     open: Vec<OpenFault>,
     left_behind: Vec<String>,
+    /// Whether the test has ended. Threads of the test may still run, and must not inject faults.
+    is_closed: bool,
 }
 
 /// A fault in effect.
@@ -89,6 +91,9 @@ impl FaultLog {
         // The lock is held until this function returns: faults are numbered, drawn and applied one
         // at a time.
         let mut faults = self.faults();
+        if faults.is_closed {
+            return Err(failed(FaultError::other("the test has ended")));
+        }
         // The draws of a fault depend only on its kind, target and occurrence. So concurrent
         // injections do not change each other's draws.
         let stream = format!("{} {target}", F::KIND);
@@ -182,6 +187,7 @@ impl FaultLog {
     /// fault that could not be undone, now or earlier in the test.
     pub(crate) fn end(&self) -> Vec<String> {
         let mut faults = self.faults();
+        faults.is_closed = true;
         while let Some(last) = faults.open.pop() {
             self.undo(&mut faults, last);
         }

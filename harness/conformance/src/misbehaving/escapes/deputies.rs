@@ -55,11 +55,14 @@ fn links_for_folders(cx: Context) -> Result {
     end()
 }
 
-/// Leaves a symlink at the next test's path, and removes all permissions from three directories.
+/// Leaves a symlink in place of the home directory, and removes all permissions from three
+/// directories.
 #[chaos]
 fn obstacles(cx: Context) -> Result {
     let (own, all) = case_directories(&cx)?;
-    symlink(victim()?, all.join("escapes.deputies.they_are_gone"))?;
+    let home = own.join("home");
+    fs::remove_dir(&home)?;
+    symlink(victim()?, home)?;
     let shut = |directory: &Path| fs::set_permissions(directory, Permissions::from_mode(0o000));
     shut(&own)?;
     shut(&env::temp_dir())?;
@@ -78,7 +81,7 @@ fn they_are_gone(cx: Context) -> Result {
         Ok(names)
     };
     assert_eq!(names(&all)?.len(), 2, "{:?}", names(&all)?);
-    assert_eq!(names(&own)?, ["dir"]);
+    assert_eq!(names(&own)?, ["dir", "home"]);
     assert!(names(&env::temp_dir())?.is_empty());
     fs::write(env::temp_dir().join("own"), "")?;
     fs::write(cx.dir().join("own"), "")?;

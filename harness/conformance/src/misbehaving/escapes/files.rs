@@ -187,7 +187,8 @@ fn through_a_descriptor(cx: Context) -> Result {
 /// Tries to list the user's home directory, and to read a file in it.
 #[chaos(non_destructive)]
 fn the_home(cx: Context) -> Result {
-    let home = PathBuf::from(std::env::var_os("HOME").ok_or("HOME is not set")?);
+    let home = std::env::var_os("MISBEHAVING_HOME").ok_or("MISBEHAVING_HOME is not set")?;
+    let home = PathBuf::from(home);
     refused(&cx, "list the home", fs::read_dir(&home))?;
     refused(&cx, "read the home", fs::read(home.join("secret")))
 }
