@@ -5,6 +5,7 @@ use crate::os::proc_text::read_lossy;
 use rustix::process::{Pid, getpid};
 use std::fs;
 use std::io;
+use std::mem;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::thread;
@@ -24,13 +25,7 @@ pub(crate) fn fork() -> io::Result<Option<Pid>> {
     // The child has a copy of this thread only. Locks that other threads hold would stay locked in
     // the child.
     // SAFETY: this is the only thread, so no other thread holds a lock that the child needs.
-    match unsafe { libc::fork() } {
-        -1 => Err(io::Error::last_os_error()),
-        0 => Ok(None),
-        child => Pid::from_raw(child)
-            .map(Some)
-            .ok_or_else(|| io::Error::other("fork gave no process number")),
-    }
+    child_of(unsafe { libc::fork() })
 }
 
 /// Forks this process. Every thread except the calling thread must be harmless. The main thread is
@@ -44,12 +39,55 @@ pub(crate) fn fork_with_threads(harmless: fn() -> Option<Pid>) -> io::Result<Opt
     refuse_threads(harmless)?;
     // SAFETY: all other threads are harmless: they wait, and hold no lock that the child needs. The
     // C library keeps its own locks usable in the child.
-    match unsafe { libc::fork() } {
+    child_of(unsafe { libc::fork() })
+}
+
+/// Gives the number of a forked child, and `None` in the child itself.
+fn child_of(result: libc::pid_t) -> io::Result<Option<Pid>> {
+    match result {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(None),
         child => Pid::from_raw(child)
             .map(Some)
             .ok_or_else(|| io::Error::other("fork gave no process number")),
+    }
+}
+
+/// A fork whose child keeps the stacks of the threads that it lacks.
+///
+/// After `fork`, the GNU C Library gives these stacks to the child's new threads. Then a child may
+/// not use references into the stack of a thread that waits in the parent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StackKeepingFork {
+    function: unsafe extern "C" fn() -> libc::pid_t,
+}
+
+impl StackKeepingFork {
+    /// Finds the C library's function. Returns `None` if the library has none.
+    // `_Fork` leaves the library's own locks and lists as they are, and calls no handlers of
+    // `pthread_atfork`. POSIX has it since 2024, glibc since 2.34.
+    pub(crate) fn find() -> Option<Self> {
+        // SAFETY: the name is a C string.
+        let found = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_Fork".as_ptr()) };
+        // SAFETY: POSIX gives `_Fork` this type, and a null pointer is `None`.
+        let function = unsafe {
+            mem::transmute::<*mut libc::c_void, Option<unsafe extern "C" fn() -> libc::pid_t>>(
+                found,
+            )
+        };
+        function.map(|function| Self { function })
+    }
+
+    /// Forks this process, as [`fork_with_threads`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::ResourceBusy`] when a thread is not harmless.
+    pub(crate) fn fork(self, harmless: fn() -> Option<Pid>) -> io::Result<Option<Pid>> {
+        refuse_threads(harmless)?;
+        // SAFETY: all other threads are harmless: they wait, and hold no lock that the child needs.
+        // The calling thread holds none of the C library's locks here.
+        child_of(unsafe { (self.function)() })
     }
 }
 
@@ -140,4 +178,25 @@ fn other_threads(harmless: fn() -> Option<Pid>) -> io::Result<Vec<String>> {
         }
     }
     Ok(others)
+}
+
+/// Runs `test` in a forked process without other threads. Returns whether it returned `true`.
+#[cfg(test)]
+pub(crate) fn in_process_with_one_thread(test: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the child uses the C library, whose locks are usable there, and none of the test
+    // framework's locks.
+    let child = match unsafe { libc::fork() } {
+        0 => {
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(test));
+            exit_immediately(i32::from(!outcome.unwrap_or(false)))
+        }
+        child => Pid::from_raw(child).expect("a child"),
+    };
+    let status = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty());
+    status
+        .unwrap()
+        .expect("the child has ended")
+        .1
+        .exit_status()
+        == Some(0)
 }

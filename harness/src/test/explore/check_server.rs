@@ -1,6 +1,6 @@
 //! A process that forks a process for each check of an invariant.
 
-use super::child::{Child, Purpose, read_report};
+use super::child::{CheckThread, Child, Purpose, read_report};
 use super::child_report::{ChildReport, MAX_REPORT, describe};
 use super::explorer::Invariant;
 use super::run_limit::RunLimit;
@@ -47,13 +47,17 @@ struct WaitingCheck {
 
 impl<T: Copy + Send> CheckServer<T> {
     /// Forks the server.
-    pub(super) fn start(directory: &Path, invariant: Invariant<'_, T>) -> io::Result<Self> {
+    pub(super) fn start(
+        directory: &Path,
+        invariant: Invariant<'_, T>,
+        thread: CheckThread,
+    ) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC;
         let (messages, others) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         let found = Handover::new()?;
-        let process = Child::spawn(Purpose::Server, || {
-            serve(&found, &others, directory, invariant)
+        let process = Child::spawn(Purpose::Server(thread), || {
+            serve(&found, &others, thread, |found| invariant(directory, found))
                 .or_else(|error| send_message(&others, None, &error.to_string()))
                 .map_err(|error| error.to_string())
         })?;
@@ -173,13 +177,12 @@ impl<T: Copy + Send> Drop for CheckServer<T> {
 fn serve<T: Copy + Send>(
     found: &Handover<T>,
     messages: &OwnedFd,
-    directory: &Path,
-    invariant: Invariant<'_, T>,
+    thread: CheckThread,
+    check: impl Fn(T) -> Result<(), String> + Sync,
 ) -> io::Result<()> {
     let fork = |number| {
-        Child::spawn(Purpose::Check, || {
-            let found = found.take(number).map_err(|error| error.to_string())?;
-            invariant(directory, found)
+        Child::spawn(Purpose::Check(thread), || {
+            check(found.take(number).map_err(|error| error.to_string())?)
         })
     };
     let mut next = fork(1)?;
@@ -226,6 +229,71 @@ fn wait(ended: &OwnedFd, limit: Option<Duration>) -> io::Result<bool> {
             Ok(_) => return Ok(true),
             Err(Errno::INTR) => {}
             Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::child_report::ChildEnd;
+    use super::*;
+    use crate::os::fork::in_process_with_one_thread;
+    use std::array;
+    use std::cell::Cell;
+    use std::thread;
+
+    thread_local! {
+        static IS_THREAD_OF_THE_TEST: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// The stack of a new thread, other than its top, is overwritten by this function.
+    fn overwrite_stack() -> u64 {
+        let mut bytes = [0x55_u8; 1 << 20];
+        std::hint::black_box(&mut bytes)
+            .iter()
+            .map(|byte| u64::from(*byte))
+            .sum()
+    }
+
+    /// Checks twice on a thread of this kind. Returns both ends.
+    fn check_twice(kind: CheckThread) -> [ChildEnd; 2] {
+        IS_THREAD_OF_THE_TEST.set(true);
+        let captured = std::hint::black_box([7_u8; 64 << 10]);
+        let check = |_: &Path, number: u32| {
+            if IS_THREAD_OF_THE_TEST.get() {
+                return Err("a thread-local of the test".to_owned());
+            }
+            let threads: [_; 4] = array::from_fn(|_| thread::spawn(overwrite_stack));
+            for thread in threads {
+                thread.join().map_err(|_| "a thread".to_owned())?;
+            }
+            match captured.iter().all(|byte| *byte == 7) {
+                true => Err(format!("check {number}")),
+                false => Err("the stack of the test was overwritten".to_owned()),
+            }
+        };
+        let mut server = CheckServer::start(Path::new("/"), &check, kind).unwrap();
+        [1, 2].map(|number| server.check(number).unwrap().end)
+    }
+
+    fn assert_checks(kind: CheckThread) {
+        let expected = ["check 1", "check 2"].map(|text| Err(text.to_owned()));
+        assert!(in_process_with_one_thread(|| {
+            // On a thread of its own, like a test.
+            let ends = thread::scope(|scope| scope.spawn(|| check_twice(kind)).join());
+            ends.unwrap() == expected.map(ChildEnd::Returned)
+        }));
+    }
+
+    #[test]
+    fn new_thread_checks_without_the_locals_of_the_test() {
+        assert_checks(CheckThread::New);
+    }
+
+    #[test]
+    fn copied_thread_leaves_the_stack_of_the_test() {
+        if let copied @ CheckThread::Copied(_) = CheckThread::choose() {
+            assert_checks(copied);
         }
     }
 }

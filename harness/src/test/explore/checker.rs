@@ -1,6 +1,7 @@
 //! Checks a test's invariant, each time in a process of its own.
 
 use super::check_server::CheckServer;
+use super::child::CheckThread;
 use super::child_report::{ChildEnd, ChildReport};
 use super::explorer::{Explorer, Invariant};
 use std::cell::RefCell;
@@ -15,7 +16,7 @@ pub(super) struct Checker<'a, T: Copy + Send> {
 
 impl<'a, T: Copy + Send> Checker<'a, T> {
     pub(super) fn new(explorer: &'a Explorer<'a>, invariant: Invariant<'a, T>) -> io::Result<Self> {
-        let server = CheckServer::start(&explorer.directory, invariant)?;
+        let server = CheckServer::start(&explorer.directory, invariant, CheckThread::choose())?;
         explorer.orphans.tolerate(Some(server.pid()));
         Ok(Self {
             explorer,

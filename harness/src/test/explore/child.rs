@@ -3,7 +3,7 @@
 use super::child_report::{ChildEnd, ChildReport, LOCATED, MAX_REPORT};
 use super::orphans::{KILL_TIMEOUT, Orphans};
 use crate::os::backtrace_signal::install_backtrace_handler;
-use crate::os::fork::{exit_immediately, fork_with_threads};
+use crate::os::fork::{StackKeepingFork, exit_immediately, fork_with_threads};
 use crate::os::mapped_pages;
 use crate::os::processes::has_children;
 use crate::os::seccomp::filter::{SyscallPattern, install};
@@ -38,12 +38,38 @@ pub(super) enum Purpose<'a> {
     /// Runs the set-up of a test.
     SetUp,
     /// Forks the processes of checks.
-    Server,
+    Server(CheckThread),
     /// Checks an invariant.
-    Check,
+    Check(CheckThread),
+}
+
+/// The thread that checks an invariant. Neither has the thread-locals of the test, such as an
+/// entered Tokio runtime.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum CheckThread {
+    /// A copy of the server's thread, which is a new thread of the server.
+    Copied(StackKeepingFork),
+    /// A new thread of each check. The server is the copy of the test's thread.
+    // The test's thread waits, and the invariant has references into its stack.
+    New,
+}
+
+impl CheckThread {
+    /// Chooses the thread. A copy is cheaper, but not every C library permits it.
+    pub(super) fn choose() -> Self {
+        StackKeepingFork::find().map_or(Self::New, Self::Copied)
+    }
 }
 
 impl<'a> Purpose<'a> {
+    /// Whether the work needs a thread that the fork does not provide.
+    fn needs_new_thread(self) -> bool {
+        !matches!(
+            self,
+            Self::Server(CheckThread::New) | Self::Check(CheckThread::Copied(_))
+        )
+    }
+
     fn patterns(self) -> Option<&'a [SyscallPattern]> {
         match self {
             Self::Operation(patterns) => Some(patterns),
@@ -64,8 +90,8 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Forks a child process for this purpose. Runs `work` on a new thread. A server runs on the
-    /// calling thread.
+    /// Forks a child process for this purpose. Runs `work` on a thread without the thread-locals of
+    /// the test, other than in a server that has to keep them.
     ///
     /// # Errors
     ///
@@ -77,7 +103,11 @@ impl Child {
     ) -> io::Result<Self> {
         let (channel, other) = UnixStream::pair()?;
         let parent = getpid();
-        let Some(pid) = fork_with_threads(handler_thread)? else {
+        let forked = match purpose {
+            Purpose::Check(CheckThread::Copied(copy)) => copy.fork(handler_thread)?,
+            _ => fork_with_threads(handler_thread)?,
+        };
+        let Some(pid) = forked else {
             run(purpose, work, &other, parent)
         };
         drop(other);
@@ -216,12 +246,9 @@ fn run(
         Err(error) => error,
         Ok(()) => {
             let work = || catch_unwind(AssertUnwindSafe(work));
-            let ended = match purpose {
-                Purpose::Server => Ok(work()),
-                // The current thread still has the test's thread-locals, such as an entered Tokio
-                // runtime. A thread that forks in the test's place could not help: the child can
-                // use the stack of any other thread for its own new threads.
-                _ => thread::scope(|scope| scope.spawn(work).join()),
+            let ended = match purpose.needs_new_thread() {
+                true => thread::scope(|scope| scope.spawn(work).join()),
+                false => Ok(work()),
             };
             let end = match ended {
                 Ok(Ok(result)) => ChildEnd::Returned(result),
@@ -250,7 +277,7 @@ fn prepare(purpose: Purpose<'_>, channel: &UnixStream, parent: Pid) -> Result<()
         return Err("the test's process has ended".to_owned());
     }
     silence();
-    if let Purpose::Check = purpose {
+    if let Purpose::Check(_) = purpose {
         // So the check learns whether it leaves descendants behind.
         set_child_subreaper(Some(getpid())).map_err(|error| error.to_string())?;
     }
