@@ -69,7 +69,11 @@ fn models_of_the_crate_have_each_fact() {
                     missing.is_empty()
                 };
                 // Most facts are representative states, so few programs need all states.
-                if !states.representatives().iter().any(|choice| remove(&choice)) {
+                if !states
+                    .representatives()
+                    .iter()
+                    .any(|choice| remove(&choice))
+                {
                     let all = states.all(1 << 16).unwrap_or_default();
                     all.iter().any(remove);
                 }
