@@ -28,6 +28,8 @@ pub(crate) fn processes() -> HashMap<Pid, ProcessEntry> {
 /// descendants.
 pub(crate) fn has_children() -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    // Without this option, children that send no signal when they end are not found.
+    let options = options | WaitIdOptions::from_bits_retain(libc::__WALL.cast_unsigned());
     !waitid(WaitId::All, options).is_err_and(|error| error == Errno::CHILD)
 }
 

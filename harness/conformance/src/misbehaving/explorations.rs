@@ -11,6 +11,7 @@ mod failures;
 mod identities;
 mod kernel_refusals;
 mod large;
+mod leftovers;
 mod mappings;
 mod minimized;
 mod preparations;

@@ -3,6 +3,7 @@
 mod call_identity;
 mod evidence;
 mod extent;
+mod leftovers;
 mod mappings;
 mod preparations;
 mod processes;

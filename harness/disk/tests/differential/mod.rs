@@ -13,6 +13,9 @@ use clarity_chaos_disk::{Choice, Journal, PowerLoss, States};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::thread;
 
 /// Programs with more states than this at one point are drawn again.
 const LIMIT: usize = 1 << 14;
@@ -104,15 +107,35 @@ fn compare(program: &Program) -> Option<usize> {
     Some(compared)
 }
 
+/// Compares programs as [`compare`] does, on all processors.
+fn compare_all(programs: &[Program]) -> Vec<Option<usize>> {
+    let processors = thread::available_parallelism().map_or(1, NonZero::get);
+    let parts = programs.chunks(programs.len().div_ceil(processors));
+    thread::scope(|scope| {
+        let compare = |part: &[Program]| part.iter().map(compare).collect::<Vec<_>>();
+        let threads: Vec<_> = parts
+            .map(|part| scope.spawn(move || compare(part)))
+            .collect();
+        let joined = threads.into_iter().map(|thread| thread.join());
+        joined
+            .flat_map(|counts| counts.unwrap_or_else(|panic| resume_unwind(panic)))
+            .collect()
+    })
+}
+
 #[test]
 fn models_have_the_same_states_as_the_reference() {
     let (programs, seed) = (number("PROGRAMS", 500), number("PROGRAMS_SEED", 1));
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let (mut compared, mut states, mut drawn_again) = (0, 0, 0);
     while compared < programs {
-        match compare(&Program::draw(programs::ALL, &mut rng)) {
-            Some(count) => (compared, states) = (compared + 1, states + count),
-            None => drawn_again += 1,
+        let draw = |_| Program::draw(programs::ALL, &mut rng);
+        let drawn: Vec<Program> = (compared..programs).map(draw).collect();
+        for count in compare_all(&drawn) {
+            match count {
+                Some(count) => (compared, states) = (compared + 1, states + count),
+                None => drawn_again += 1,
+            }
         }
     }
     println!("{compared} programs of seed {seed}, {states} states; {drawn_again} drawn again");

@@ -1,6 +1,7 @@
 //! Tests that kill a process at each system call of a fault, of its undo, and of a recovery.
 //!
-//! After each of these deaths, the next process must restore the file.
+//! After each of these deaths, the next process must restore the file. Each test starts its own
+//! program again to get the process that it kills: see [`plays_part`].
 
 use super::{BitFlip, Delete, Displace, Fault, FaultLog, Replace, Truncate};
 use crate::journal::{UndoneBy, recover};
@@ -16,9 +17,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
-/// The variable with the directory of [`traced`]'s files.
+/// The variable with the directory of the files.
 const HOME: &str = "CLARITY_CHAOS_DEATHS_HOME";
-/// The variable with the part of [`traced`].
+/// The variable with the part that the process plays: `damage`, `undo` or `recover`.
 const PART: &str = "CLARITY_CHAOS_DEATHS_PART";
 /// The variable with the name of the fault.
 const FAULT: &str = "CLARITY_CHAOS_DEATHS_FAULT";
@@ -52,19 +53,19 @@ fn inject<F: Fault>(home: &Path, fault: &F, undoes: bool) {
     thread::yield_now();
 }
 
-/// The process that the other tests start and kill. The calls between two yields count.
-#[test]
-#[ignore = "other tests start this one in a process of its own"]
-fn traced() {
+/// Plays the part that the environment asks for. Returns whether it asks for one.
+///
+/// Each test calls this first. The calls between two yields count.
+fn plays_part() -> bool {
     let Some(home) = env::var_os(HOME).map(PathBuf::from) else {
-        return;
+        return false;
     };
     let (part, fault) = (env::var(PART).unwrap(), env::var(FAULT).unwrap());
     if part == "recover" {
         thread::yield_now();
         let _ = recover(&undo_of(&home), UndoneBy::LaterRun);
         thread::yield_now();
-        return;
+        return true;
     }
     let (home, undoes) = (&home, part == "undo");
     let (file, directory) = (home.join("victims/file"), home.join("victims/directory"));
@@ -78,23 +79,30 @@ fn traced() {
         "truncate" => inject(home, &Truncate::new(file), undoes),
         other => panic!("no fault is called {other}"),
     }
+    true
 }
 
 fn undo_of(home: &Path) -> PathBuf {
     home.join("case/undo")
 }
 
-fn command(home: &Path, part: &str, fault: &str) -> Command {
+/// Starts the test with this name again, to play a part.
+fn command(test: &str, home: &Path, part: &str, fault: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
     // With one thread for tests, libtest runs a test on the main thread, which is traced.
     command
-        .args(["--exact", "test::fault::deaths::traced", "--ignored"])
+        .args(["--exact", &format!("{}::{test}", module_path())])
         .args(["--test-threads", "1"])
         .envs([(PART, part), (FAULT, fault)])
         .env(HOME, home)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     command
+}
+
+/// Returns the path of this module as libtest has it, without the name of the crate.
+fn module_path() -> &'static str {
+    module_path!().split_once("::").unwrap().1
 }
 
 /// Creates the files that the faults damage.
@@ -140,12 +148,16 @@ fn assert_recovered(home: &Path, before: &[String], context: &str) {
 
 #[test]
 fn fault_killed_at_any_call_is_undone_by_the_next_run() {
+    const TEST: &str = "fault_killed_at_any_call_is_undone_by_the_next_run";
+    if plays_part() {
+        return;
+    }
     for fault in FAULTS {
         let mut number = 1;
         loop {
             let home = tempfile::tempdir().unwrap();
             let before = create(home.path());
-            let end = kill_at_call(&mut command(home.path(), "undo", fault), number).unwrap();
+            let end = kill_at_call(&mut command(TEST, home.path(), "undo", fault), number).unwrap();
             let context = format!("{fault}, killed at call {number}: {end:?}");
             assert_recovered(home.path(), &before, &context);
             if end != TracedEnd::Killed {
@@ -160,15 +172,22 @@ fn fault_killed_at_any_call_is_undone_by_the_next_run() {
 
 #[test]
 fn recovery_killed_at_any_call_is_completed_by_the_next_run() {
+    const TEST: &str = "recovery_killed_at_any_call_is_completed_by_the_next_run";
+    if plays_part() {
+        return;
+    }
     for fault in FAULTS {
         let mut number = 1;
         loop {
             let home = tempfile::tempdir().unwrap();
             let before = create(home.path());
-            let damaged = command(home.path(), "damage", fault).status().unwrap();
+            let damaged = command(TEST, home.path(), "damage", fault)
+                .status()
+                .unwrap();
             assert!(damaged.success());
             assert_ne!(states(&home.path().join("victims")), before, "{fault}");
-            let end = kill_at_call(&mut command(home.path(), "recover", fault), number).unwrap();
+            let end =
+                kill_at_call(&mut command(TEST, home.path(), "recover", fault), number).unwrap();
             let context = format!("{fault}, recovery killed at call {number}: {end:?}");
             assert_recovered(home.path(), &before, &context);
             if end != TracedEnd::Killed {
