@@ -46,6 +46,8 @@ pub(crate) mod processes;
 pub(crate) mod rename;
 pub(crate) mod resource_limit;
 #[cfg(target_os = "linux")]
+pub(crate) mod retirement;
+#[cfg(target_os = "linux")]
 pub(crate) mod seccomp;
 #[cfg(target_os = "linux")]
 pub(crate) mod session;

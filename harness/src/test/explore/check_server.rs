@@ -1,7 +1,7 @@
 //! A process that forks a process for each check of an invariant.
 
 use super::child::{CheckThread, Child, Purpose, read_report};
-use super::child_report::{ChildReport, MAX_REPORT, describe};
+use super::child_report::{ChildReport, MAX_REPORT, Remains, describe};
 use super::explorer::Invariant;
 use super::run_limit::RunLimit;
 use crate::os::handover::Handover;
@@ -86,14 +86,14 @@ impl<T: Copy + Send> CheckServer<T> {
         self.found.give(found);
         // A busy machine gets a second limit.
         let limit = self.limit.get().map(|limit| limit * 2);
-        if !wait(&check.ended, limit)? {
+        let Some(text) = check.report(limit)? else {
             check.kill()?;
             return Ok(ChildReport::died(match limit {
                 Some(limit) => format!("no end within {limit:?}"),
                 None => "no end".to_owned(),
             }));
-        }
-        match ChildReport::parse(&read_report(&check.channel)?) {
+        };
+        match ChildReport::parse(&text) {
             Some(report) => {
                 self.limit.note(began.elapsed());
                 Ok(report)
@@ -147,11 +147,29 @@ impl<T: Copy + Send> CheckServer<T> {
 }
 
 impl WaitingCheck {
+    /// Waits until nothing of the check can act any more, other than processes that it has left
+    /// behind. Returns the check's report, which is empty if there is none. Returns `None` if the
+    /// check goes on after `limit`.
+    fn report(&self, limit: Option<Duration>) -> io::Result<Option<String>> {
+        let deadline = limit.map(|limit| Instant::now() + limit);
+        if !wait(&[&self.channel, &self.ended], deadline)? {
+            return Ok(None);
+        }
+        let text = read_report(&self.channel, RecvFlags::PEEK)?;
+        if ChildReport::parse(&text).is_some_and(|report| report.remains == Remains::Nothing) {
+            return Ok(Some(text));
+        }
+        if !wait(&[&self.ended], deadline)? {
+            return Ok(None);
+        }
+        read_report(&self.channel, RecvFlags::empty()).map(Some)
+    }
+
     /// Kills the process and its process group. Waits until the process has ended.
     fn kill(&self) -> io::Result<()> {
         let _ = kill_process_group(self.pid, Signal::KILL);
         let _ = pidfd_send_signal(&self.ended, Signal::KILL);
-        wait(&self.ended, None).map(drop)
+        wait(&[&self.ended], None).map(drop)
     }
 }
 
@@ -165,7 +183,7 @@ impl<T: Copy + Send> Drop for CheckServer<T> {
             let _ = pidfd_send_signal(&next.ended, Signal::KILL);
         }
         self.process.kill();
-        let _ = wait(&self.process.ended, None);
+        let _ = wait(&[&self.process.ended], None);
         // The server's children have this process as their parent now, which is a subreaper.
         if let Some(next) = &self.next {
             let _ = retry_on_intr(|| waitpid(Some(next.pid), WaitOptions::empty()));
@@ -190,7 +208,7 @@ fn serve<T: Copy + Send>(
     for number in 1.. {
         let check = next;
         while !found.is_taken_within(number, LOOK_INTERVAL)? {
-            if wait(&check.ended, Some(Duration::ZERO))? {
+            if wait(&[&check.ended], Some(Instant::now()))? {
                 // Makes room for the next value.
                 found.take(number)?;
             }
@@ -216,15 +234,18 @@ fn send_message(messages: &OwnedFd, next: Option<&Child>, text: &str) -> io::Res
     Ok(())
 }
 
-/// Waits until a process has ended. Returns whether it has ended within `limit`.
-fn wait(ended: &OwnedFd, limit: Option<Duration>) -> io::Result<bool> {
-    let deadline = limit.map(|limit| Instant::now() + limit);
+/// Waits until one of these processes has ended, or one of these channels has a report. Returns
+/// false at the deadline.
+fn wait(awaited: &[&OwnedFd], deadline: Option<Instant>) -> io::Result<bool> {
+    let mut polled: Vec<PollFd<'_>> = awaited
+        .iter()
+        .map(|awaited| PollFd::new(*awaited, PollFlags::IN))
+        .collect();
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         let timeout = left.map(Timespec::try_from).transpose();
         let timeout = timeout.map_err(io::Error::other)?;
-        let polled = &mut [PollFd::new(ended, PollFlags::IN)];
-        match poll(polled, timeout.as_ref()) {
+        match poll(&mut polled, timeout.as_ref()) {
             Ok(0) => return Ok(false),
             Ok(_) => return Ok(true),
             Err(Errno::INTR) => {}

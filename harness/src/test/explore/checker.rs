@@ -2,7 +2,7 @@
 
 use super::check_server::CheckServer;
 use super::child::CheckThread;
-use super::child_report::{ChildEnd, ChildReport};
+use super::child_report::{ChildEnd, ChildReport, Remains};
 use super::explorer::{Explorer, Invariant};
 use std::cell::RefCell;
 use std::io;
@@ -28,14 +28,12 @@ impl<'a, T: Copy + Send> Checker<'a, T> {
     /// Checks the invariant on the explorer's directory. `Err` contains the invariant's error or
     /// panic message.
     pub(super) fn check(&self, found: T) -> Result<(), String> {
-        let ChildReport {
-            end,
-            has_descendants,
-        } = match self.server.borrow_mut().check(found) {
+        let ChildReport { end, remains } = match self.server.borrow_mut().check(found) {
             Ok(report) => report,
             Err(error) => return Err(format!("it could not be checked: {error}")),
         };
-        self.explorer.note_descendants(has_descendants);
+        self.explorer
+            .note_descendants(remains == Remains::Descendants);
         match end {
             ChildEnd::Returned(result) => result,
             ChildEnd::Panicked(message) => Err(message),

@@ -1,11 +1,12 @@
 //! A forked process that runs an operation or an invariant of the test.
 
-use super::child_report::{ChildEnd, ChildReport, LOCATED, MAX_REPORT};
+use super::child_report::{ChildEnd, ChildReport, LOCATED, MAX_REPORT, Remains};
 use super::orphans::{KILL_TIMEOUT, Orphans};
 use crate::os::backtrace_signal::install_backtrace_handler;
 use crate::os::fork::{StackKeepingFork, exit_immediately, fork_with_threads};
 use crate::os::mapped_pages;
 use crate::os::processes::has_children;
+use crate::os::retirement::retire;
 use crate::os::seccomp::filter::{SyscallPattern, install};
 use crate::os::seccomp::listener::NotificationListener;
 use crate::test::logs;
@@ -195,7 +196,7 @@ impl Child {
     /// Waits until the child process has ended. Then reads the child's report.
     pub(super) fn reap(mut self) -> io::Result<ChildEnd> {
         let status = self.wait_for_status()?;
-        Ok(ChildReport::of(&read_report(&self.channel)?, status).end)
+        Ok(ChildReport::of(&read_report(&self.channel, RecvFlags::empty())?, status).end)
     }
 
     /// Waits until the child process has ended. Leaves its report to others.
@@ -210,13 +211,14 @@ impl Child {
     }
 }
 
-/// Reads the report of a child that has ended. The report is empty if the child has sent none.
-pub(super) fn read_report(channel: &impl AsFd) -> io::Result<String> {
+/// Reads the report that a child has sent. The report is empty if the child has sent none, and may
+/// be cut before the child has ended.
+pub(super) fn read_report(channel: &impl AsFd, flags: RecvFlags) -> io::Result<String> {
     // Most reports are short, and the memory for the longest ones is not.
     let length = usize::try_from(ioctl_fionread(channel)?).map_err(io::Error::other)?;
     let mut text = vec![0; length];
     if length > 0 {
-        recv(channel, &mut text[..], RecvFlags::DONTWAIT)?;
+        recv(channel, &mut text[..], flags | RecvFlags::DONTWAIT)?;
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
@@ -254,11 +256,13 @@ fn run(
                 Ok(Ok(result)) => ChildEnd::Returned(result),
                 Ok(Err(panic)) | Err(panic) => ChildEnd::Panicked(panic_message(&*panic)),
             };
-            let report = ChildReport {
-                end,
-                has_descendants: has_children(),
+            let remains = match (has_children(), &end) {
+                (true, _) => Remains::Descendants,
+                // A short report arrives whole, so the parent need not wait for the child's end.
+                (false, ChildEnd::Returned(Ok(()))) if retire(channel.as_fd()) => Remains::Nothing,
+                (false, _) => Remains::Process,
             };
-            report.to_text()
+            ChildReport { end, remains }.to_text()
         }
     };
     report(channel, &text);

@@ -22,9 +22,22 @@ pub(super) enum ChildEnd {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ChildReport {
     pub(super) end: ChildEnd,
-    /// Whether the child can have left processes behind.
-    pub(super) has_descendants: bool,
+    pub(super) remains: Remains,
 }
+
+/// The parts of a child that can still act after the child's report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remains {
+    /// The child only exits, and has no other threads, descriptors or children.
+    Nothing,
+    /// The child itself, until it has ended.
+    Process,
+    /// Also processes that the child can have left behind.
+    Descendants,
+}
+
+/// The first character of a report after which nothing can act.
+const NOTHING: char = 'n';
 
 /// The first character of a report of a child that leaves no processes behind.
 const ALONE: char = 'a';
@@ -41,7 +54,7 @@ impl ChildReport {
     pub(super) fn died(how: String) -> Self {
         Self {
             end: ChildEnd::Died(how),
-            has_descendants: true,
+            remains: Remains::Descendants,
         }
     }
 
@@ -53,9 +66,10 @@ impl ChildReport {
 
     /// Reads what [`to_text`](Self::to_text) has made. Returns `None` for an unknown text.
     pub(super) fn parse(text: &str) -> Option<Self> {
-        let (text, has_descendants) = match text.strip_prefix(ALONE) {
-            Some(rest) => (rest, false),
-            None => (text, true),
+        let (text, remains) = match text.chars().next()? {
+            NOTHING => (&text[1..], Remains::Nothing),
+            ALONE => (&text[1..], Remains::Process),
+            _ => (text, Remains::Descendants),
         };
         let mut parts = text.chars();
         let kind = parts.next()?;
@@ -68,10 +82,7 @@ impl ChildReport {
             LOCATED => ChildEnd::Located(message),
             _ => return None,
         };
-        Some(Self {
-            end,
-            has_descendants,
-        })
+        Some(Self { end, remains })
     }
 
     /// Gives the text for [`parse`](Self::parse), cut to [`MAX_REPORT`] bytes.
@@ -84,7 +95,11 @@ impl ChildReport {
             ChildEnd::Located(message) => (LOCATED, message.as_str()),
         };
         let mut text = String::new();
-        text.extend((!self.has_descendants).then_some(ALONE));
+        text.extend(match self.remains {
+            Remains::Nothing => Some(NOTHING),
+            Remains::Process => Some(ALONE),
+            Remains::Descendants => None,
+        });
         text.push(kind);
         let mut cut = message.len().min(MAX_REPORT - text.len());
         while !message.is_char_boundary(cut) {
@@ -121,12 +136,12 @@ mod tests {
             ChildEnd::Died(message()),
             ChildEnd::Located(message()),
         ];
-        for (end, has_descendants) in ends.into_iter().zip([true, false].into_iter().cycle()) {
-            let report = ChildReport {
-                end,
-                has_descendants,
-            };
-            assert_eq!(ChildReport::parse(&report.to_text()), Some(report));
+        for end in ends {
+            for remains in [Remains::Nothing, Remains::Process, Remains::Descendants] {
+                let end = end.clone();
+                let report = ChildReport { end, remains };
+                assert_eq!(ChildReport::parse(&report.to_text()), Some(report));
+            }
         }
         assert_eq!(ChildReport::parse(""), None);
         assert_eq!(ChildReport::parse("?"), None);
@@ -136,7 +151,7 @@ mod tests {
     fn long_report_is_cut_at_a_character() {
         let report = ChildReport {
             end: ChildEnd::Panicked("\u{e4}".repeat(MAX_REPORT)),
-            has_descendants: false,
+            remains: Remains::Process,
         };
         let text = report.to_text();
         assert!((MAX_REPORT - 3..=MAX_REPORT).contains(&text.len()));
