@@ -231,7 +231,7 @@ pub fn acknowledge() {
 }
 
 /// The circumstances of a crash, for the invariant of an exploration.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Crash {
     acknowledged: bool,

@@ -126,6 +126,8 @@ impl CrashPoints {
             during_recovery: false,
         };
         let mut replay = journal.replay();
+        // A call such as a sync leaves what the call before has left.
+        let mut checked = None;
         for (index, _) in calls
             .iter()
             .enumerate()
@@ -140,26 +142,38 @@ impl CrashPoints {
                     None => replay.snapshot(),
                 };
                 let snapshot = baseline.volatile.apply(index, snapshot);
-                explorer.write(&snapshot)?;
                 progress.reach(index);
                 progress.calls[index].points += 1;
-                if let Err(message) = checker.check(crash(index)) {
+                let circumstances = (crash(index), snapshot);
+                if checked.as_ref() == Some(&circumstances) {
+                    continue;
+                }
+                let (crash, snapshot) = checked.insert(circumstances);
+                explorer.write(snapshot)?;
+                if let Err(message) = checker.check(*crash) {
                     progress.calls[index].invariant_broken = true;
                     let call = broken.locate(baseline, index);
                     let state = ExploredState::ProcessDied { call, written };
-                    broken.add(baseline, index, state, message, &snapshot);
+                    broken.add(baseline, index, state, message, snapshot);
                     if !broken.goes_on() {
                         return Ok(());
                     }
+                    // The next point is broken too, even if its state is the same.
+                    checked = None;
                     break;
                 }
             }
         }
         // The process can also die after its last call, before it returns success.
         let last = baseline.volatile.apply(calls.len(), journal.live());
-        explorer.write(&last)?;
         progress.reach(calls.len());
-        if let Err(message) = checker.check(crash(calls.len())) {
+        let circumstances = (crash(calls.len()), last);
+        if checked.as_ref() == Some(&circumstances) {
+            return Ok(());
+        }
+        let (crash, last) = circumstances;
+        explorer.write(&last)?;
+        if let Err(message) = checker.check(crash) {
             let state = ExploredState::DiedBeforeReturn;
             broken.add(baseline, calls.len(), state, message, &last);
         }
