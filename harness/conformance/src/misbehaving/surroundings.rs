@@ -12,8 +12,9 @@ use rustix::process::{
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use std::os::fd::AsFd as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::{env, fs, io, thread};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, hint, io, thread};
 
 /// The fields of `/proc/thread-self/status` that describe a process and not its use of resources.
 const STATUS: [&str; 21] = [
@@ -216,34 +217,57 @@ fn shows_in_the_sandbox(cx: Context) -> Result {
     show(&cx)
 }
 
-/// Two threads count without a lock. They lose counts if both run at the same time, so nearly never
-/// on one processor. With one seed in five, they count for long enough.
+/// Two threads count without a lock. With one seed in five, they do so at the same time, and lose
+/// counts. They lose nearly none on one processor.
 #[chaos]
 fn races(cx: Context) -> Result {
-    let counts = if cx.rng().random_ratio(1, 5) {
-        1 << 14
-    } else {
-        1
-    };
-    let (count, ready) = (AtomicU64::new(0), AtomicU64::new(0));
-    thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| {
-                ready.fetch_add(1, Ordering::SeqCst);
-                // A waiting thread keeps its processor, so the other one starts on another.
-                while ready.load(Ordering::SeqCst) < 2 {
-                    std::hint::spin_loop();
-                }
-                for _ in 0..counts {
-                    let seen = count.load(Ordering::SeqCst);
-                    count.store(seen + 1, Ordering::SeqCst);
-                }
-            });
+    let (count, arrived) = (AtomicU64::new(0), AtomicU64::new(0));
+    let is_over = AtomicBool::new(false);
+    let deadline = Instant::now() + RACE_LIMIT;
+    let add = || {
+        let seen = count.load(Ordering::SeqCst);
+        // Long enough for the other thread to begin, and short for a scheduler.
+        for _ in 0..50 {
+            hint::spin_loop();
         }
-    });
-    assert_eq!(count.into_inner(), 2 * counts, "counts were lost");
+        count.store(seen + 1, Ordering::SeqCst);
+    };
+    let race = || {
+        let mut added = 0;
+        for round in 1..=ROUNDS {
+            arrived.fetch_add(1, Ordering::SeqCst);
+            // A waiting thread keeps its processor, so the other one moves to another.
+            while arrived.load(Ordering::SeqCst) < 2 * round {
+                if is_over.load(Ordering::SeqCst) || Instant::now() > deadline {
+                    is_over.store(true, Ordering::SeqCst);
+                    return added;
+                }
+                hint::spin_loop();
+            }
+            add();
+            added += 1;
+        }
+        added
+    };
+    let added = match cx.rng().random_ratio(1, 5) {
+        true => thread::scope(|scope| {
+            let threads = [scope.spawn(race), scope.spawn(race)];
+            threads.map(|thread| thread.join().unwrap()).iter().sum()
+        }),
+        false => {
+            (0..2 * ROUNDS).for_each(|_| add());
+            2 * ROUNDS
+        }
+    };
+    assert_eq!(count.into_inner(), added, "counts were lost");
     Ok(())
 }
+
+/// The number of counts of each thread of a race.
+const ROUNDS: u64 = 100;
+
+/// The time that a race takes at most, on one processor or on a busy one.
+const RACE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Changes its surroundings as far as possible, and those of its parent.
 #[chaos]
