@@ -6,6 +6,7 @@ use clarity_chaos_conformance::limits::wait;
 use clarity_chaos_conformance::{RunOutput, Suite};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::SystemTime;
 
 /// The state of a file: its kind, mode, owner, inode, modification time and content.
-type FileState = (String, u32, u32, u64, SystemTime, Vec<u8>);
+type FileState = (String, u32, u32, u64, SystemTime, Option<Vec<u8>>);
 
 /// Files outside of the test's directory, and their states before the faults.
 pub(super) struct Victims {
@@ -79,9 +80,10 @@ fn states(directory: &Path) -> BTreeMap<PathBuf, FileState> {
     let mut states = BTreeMap::new();
     for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
         let (path, found) = (entry.path(), entry.metadata().unwrap());
-        let content = match found.is_file() {
-            true => fs::read(&path).unwrap(),
-            false => Vec::new(),
+        let content = match found.is_file().then(|| fs::read(&path)).transpose() {
+            // An ordinary user cannot read a file while its permissions are taken away.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => None,
+            read => read.unwrap(),
         };
         if found.is_dir() {
             states.extend(self::states(&path));
