@@ -40,6 +40,10 @@ use std::time::{Duration, Instant};
 /// The interval between two checks whether a process has ended.
 const CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
+/// The longest wait until a process has stopped. One in uninterruptible sleep stops later.
+#[cfg(target_os = "linux")]
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// A process that a test started. Dropping the value kills the process.
 #[must_use = "the process is killed when this is dropped"]
 pub struct Process {
@@ -282,6 +286,22 @@ impl ChildProcess {
             kill_process(Pid::from_child(&child), signal)?;
         }
         Ok(())
+    }
+
+    /// Waits until the process is stopped or has ended, at most [`STOP_TIMEOUT`].
+    #[cfg(target_os = "linux")]
+    pub(crate) fn wait_until_stopped(&self) {
+        use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED;
+        let options = options | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let child = self.child();
+        let deadline = Instant::now() + STOP_TIMEOUT;
+        // The call fails if the process has ended and was reaped.
+        while let Ok(None) = waitid(WaitId::Pid(Pid::from_child(&child)), options)
+            && Instant::now() < deadline
+        {
+            thread::sleep(Duration::from_micros(100));
+        }
     }
 
     fn child(&self) -> MutexGuard<'_, Child> {

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// Stops a process with `SIGSTOP`. Undoing the fault continues the process with `SIGCONT`. The
 /// paused process keeps its connections open, but does not answer. On Unix only.
+///
+/// On Linux, injecting the fault waits until the process has stopped, for at most 1 s.
 #[derive(Clone, Debug)]
 pub struct Pause {
     name: String,
@@ -70,7 +72,11 @@ impl Fault for Pause {
 
 #[cfg(unix)]
 fn stop(process: &ChildProcess) -> io::Result<()> {
-    process.signal(libc::SIGSTOP)
+    process.signal(libc::SIGSTOP)?;
+    // On a busy machine, the process can run for long after the signal was sent.
+    #[cfg(target_os = "linux")]
+    process.wait_until_stopped();
+    Ok(())
 }
 
 #[cfg(unix)]
