@@ -153,7 +153,8 @@ pub enum EventKind {
     /// The paused clock advanced by itself while sockets were registered in the test's Tokio
     /// runtime. Recorded for the first such advance, and for the first one with unread bytes.
     AutoAdvanced {
-        /// The added virtual time, in microseconds.
+        /// The added virtual time, in microseconds. Tokio can reach a timer in several steps; this
+        /// is one step.
         by_us: u64,
         /// The number of sockets in the runtime.
         sockets: usize,

@@ -3,13 +3,22 @@
 use crate::duration::format_milliseconds;
 use clarity_chaos_record::{EventKind, Record};
 
-/// Describes an [`EventKind::AutoAdvanced`]. Returns `None` for other kinds.
+/// Describes an [`EventKind::AutoAdvanced`] and the length of its step. Returns `None` for other
+/// kinds.
 pub(crate) fn render_auto_advance(kind: &EventKind) -> Option<String> {
+    let EventKind::AutoAdvanced { by_us, .. } = kind else {
+        return None;
+    };
+    let step = format_milliseconds(*by_us);
+    Some(format!("{}, a step of {step}", describe(kind)?))
+}
+
+fn describe(kind: &EventKind) -> Option<String> {
     let EventKind::AutoAdvanced {
-        by_us,
         sockets,
         socket,
         unread_bytes,
+        ..
     } = kind
     else {
         return None;
@@ -22,10 +31,7 @@ pub(crate) fn render_auto_advance(kind: &EventKind) -> Option<String> {
         (None, 1) => "1 socket was open".to_owned(),
         (None, _) => format!("{sockets} sockets were open"),
     };
-    Some(format!(
-        "the paused clock advanced by itself by {} while {state}",
-        format_milliseconds(*by_us)
-    ))
+    Some(format!("the paused clock advanced by itself while {state}"))
 }
 
 /// Returns a hint if the clock of a failed test advanced by itself while sockets were open. Unread
@@ -43,7 +49,7 @@ pub(crate) fn auto_advance_hint(record: &Record) -> Option<String> {
         )
     };
     let unread = advances.clone().find(has_unread);
-    let described = render_auto_advance(unread.or_else(|| advances.clone().next())?)?;
+    let described = describe(unread.or_else(|| advances.clone().next())?)?;
     if record.verdict.to_string().contains(&described) {
         return None;
     }

@@ -6,7 +6,7 @@
 //! came too late, or no task was waiting for them.
 
 use crate::data::duration::microseconds;
-use crate::os::epoll::{self, EpollSocket};
+use crate::os::epoll::{self, EpollSocket, EpollSockets};
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::EventKind;
 use std::fmt;
@@ -25,7 +25,8 @@ pub(crate) struct AutoAdvanceMonitor {
 
 #[derive(Default)]
 struct MonitorState {
-    sockets: Option<RuntimeSockets>,
+    /// The sockets that the test has registered in its runtime. `None` if they are unknown.
+    sockets: Option<EpollSockets>,
     /// The virtual time at which the runtime's thread began to wait.
     parked_at: Option<Instant>,
     /// Whether the test allows unread bytes.
@@ -35,22 +36,6 @@ struct MonitorState {
     before: Vec<EpollSocket>,
     has_recorded: bool,
     failure: Option<String>,
-}
-
-/// The sockets of the test's runtime.
-struct RuntimeSockets {
-    epoll: i32,
-    /// The sockets that Tokio itself has registered.
-    own: Vec<EpollSocket>,
-}
-
-impl RuntimeSockets {
-    /// Lists the sockets that the test has registered.
-    fn of_test(&self) -> io::Result<Vec<EpollSocket>> {
-        let mut sockets = epoll::sockets(self.epoll)?;
-        sockets.retain(|socket| !self.own.iter().any(|own| own.is_same_socket(socket)));
-        Ok(sockets)
-    }
 }
 
 impl AutoAdvanceMonitor {
@@ -82,8 +67,7 @@ impl AutoAdvanceMonitor {
         self.lock().sockets = earlier.ok().and_then(|earlier| {
             let mut instances = epoll::instances().ok()?.into_iter();
             let epoll = instances.find(|instance| !earlier.contains(instance))?;
-            let own = epoll::sockets(epoll).ok()?;
-            Some(RuntimeSockets { epoll, own })
+            EpollSockets::of(epoll).ok()
         });
         Ok(runtime)
     }
@@ -104,9 +88,9 @@ impl AutoAdvanceMonitor {
         let mut state = self.lock();
         state.parked_at = Some(Instant::now());
         if state.allows_unread {
-            let sockets = state.sockets.as_ref();
+            let sockets = state.sockets.as_mut();
             state.before = sockets
-                .and_then(|sockets| sockets.of_test().ok())
+                .and_then(|sockets| sockets.list().ok())
                 .unwrap_or_default();
         }
     }
@@ -118,11 +102,11 @@ impl AutoAdvanceMonitor {
             return;
         };
         let by = Instant::now().saturating_duration_since(began);
-        if by.is_zero() || state.failure.is_some() || !is_paused() {
+        if by.is_zero() || state.failure.is_some() {
             return;
         }
         // After the test has closed the descriptors of the runtime, its sockets are unknown.
-        let Some(Ok(sockets)) = state.sockets.as_ref().map(RuntimeSockets::of_test) else {
+        let Some(Ok(sockets)) = state.sockets.as_mut().map(EpollSockets::list) else {
             return;
         };
         let event = state.judge(by, &sockets);
@@ -150,7 +134,7 @@ impl MonitorState {
             })
             .max_by_key(|socket| socket.unread_bytes);
         let is_first = !self.has_recorded && !sockets.is_empty();
-        if unread.is_none() && !is_first {
+        if (unread.is_none() && !is_first) || !is_paused() {
             return None;
         }
         self.has_recorded = true;
@@ -158,10 +142,9 @@ impl MonitorState {
         let unread_bytes = unread.map_or(0, |socket| socket.unread_bytes);
         self.failure = socket.as_ref().map(|socket| {
             format!(
-                "the paused clock advanced by itself by {} while {socket} had {unread_bytes} unread {}: \
+                "the paused clock advanced by itself while {socket} had {unread_bytes} unread {}: \
                  a timeout can elapse although the answer is there. Use `clock = \"manual\"` or `clock = \"real\"`. \
                  If the bytes are left unread on purpose, call `cx.clock().allow_unread_bytes()`",
-                humantime::format_duration(by),
                 if unread_bytes == 1 { "byte" } else { "bytes" },
             )
         });

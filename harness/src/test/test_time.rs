@@ -138,7 +138,8 @@ impl TestRuntime {
         self.runtime.block_on(future)
     }
 
-    /// Lets the wall clock run again, if it followed. Drops all async tasks, and waits up to [`SHUTDOWN_TIMEOUT`] for blocking tasks.
+    /// Drops all async tasks, and waits up to [`SHUTDOWN_TIMEOUT`] for blocking tasks. Then lets
+    /// the wall clock run again, if it followed.
     pub(crate) fn shut_down(self) {
         // Dropping the inhibitor ends its blocking task. Otherwise the shutdown would wait for this
         // task.

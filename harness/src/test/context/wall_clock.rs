@@ -37,7 +37,6 @@ impl Context {
     ///     assert_eq!(SystemTime::now(), expiry);
     ///     Ok(())
     /// }
-    /// # clarity_chaos::main!();
     /// ```
     ///
     /// # Errors
