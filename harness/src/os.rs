@@ -22,6 +22,7 @@ pub(crate) mod directory_lock;
 pub(crate) mod directory_move;
 #[cfg(target_os = "linux")]
 pub(crate) mod environment;
+pub(crate) mod epoll;
 #[cfg(target_os = "linux")]
 pub(crate) mod exit_handler;
 pub(crate) mod file_hole;

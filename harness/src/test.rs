@@ -1,7 +1,9 @@
 //! The code that runs in a test's process, and the interface that a test uses.
 
+pub(crate) mod auto_advance;
 pub(crate) mod blocking_detector;
 pub(crate) mod body;
+pub(crate) mod body_call;
 pub(crate) mod clock;
 pub(crate) mod context;
 pub mod explore;

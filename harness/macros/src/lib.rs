@@ -38,7 +38,8 @@ use syn::{ItemFn, parse_macro_input};
 ///   `1m 30s`). Default: the value of `--timeout`, which is 30 s by default.
 /// - `clock = "real"`: real time, the default. Async tests run on a multi-threaded Tokio runtime.
 /// - `clock = "paused"`: async only. Virtual time jumps to the next timer when all tasks are idle.
-///   Only for code that does not wait for sockets or for other threads.
+///   Only for code that does not wait for sockets or for other threads. If the clock jumps while a
+///   socket of the runtime has unread bytes, the test fails.
 /// - `clock = "manual"`: async only. Virtual time moves only when the test advances the clock.
 ///   Sockets and files are usable.
 /// - `memory = "512MiB"`: the limit of private writable memory (`KiB`, `MiB`, `GiB`). Allocations

@@ -12,6 +12,7 @@ pub enum ClockKind {
     /// Tokio's virtual time. The time stands still while a task can run, and jumps to the next
     /// timer when no task can run. The time also jumps while a task waits for a socket or for
     /// another thread. Code that waits for sockets or other threads therefore needs another clock.
+    /// If a socket of the runtime has unread bytes during a jump, the test fails.
     Paused,
     /// Tokio's virtual time, which moves only when the test calls `Clock::advance`. Sockets, files
     /// and blocking tasks are usable.

@@ -145,6 +145,26 @@ pub enum EventKind {
         /// The added virtual time, in microseconds.
         by_us: u64,
     },
+    /// The test stopped its wall clock, which follows the manual clock from then on.
+    WallClockFollows {
+        /// The time of the wall clock, in the format of RFC 3339.
+        start: String,
+    },
+    /// The paused clock advanced by itself while sockets were registered in the test's Tokio
+    /// runtime. Recorded for the first such advance, and for the first one with unread bytes.
+    AutoAdvanced {
+        /// The added virtual time, in microseconds. Tokio can reach a timer in several steps; this
+        /// is one step.
+        by_us: u64,
+        /// The number of sockets in the runtime.
+        sockets: usize,
+        /// The socket with the most unread bytes, such as `socket:[7], unix, unnamed`. Absent if
+        /// no socket had any.
+        socket: Option<String>,
+        /// The number of unread bytes of `socket`. Of a datagram socket, those of the next
+        /// datagram.
+        unread_bytes: u64,
+    },
     /// The body of an async test under a virtual clock blocked the only thread of its Tokio
     /// runtime. Sleeps, sockets and locks of the standard library block in this way. A block
     /// shorter than 100 ms is not recorded.

@@ -1,5 +1,6 @@
 //! Renders a failed case as text: verdict, faults, events, output, and the replay command.
 
+use crate::auto_advance::render_auto_advance;
 use crate::duration::format_milliseconds;
 use crate::excerpt::quoted;
 use crate::exploration::render_exploration;
@@ -186,6 +187,14 @@ fn render_event(event: &Event) -> String {
         EventKind::ClockAdvanced { by_us } => {
             write!(line, "clock advanced by {}", format_milliseconds(*by_us))
         }
+        EventKind::WallClockFollows { start } => {
+            write!(line, "the wall clock follows the clock from {start} on")
+        }
+        EventKind::AutoAdvanced { .. } => write!(
+            line,
+            "{}",
+            render_auto_advance(&event.kind).unwrap_or_default()
+        ),
         EventKind::Blocked { duration_us } => write!(
             line,
             "the body blocked all tasks for {} of real time",

@@ -1,5 +1,6 @@
 //! Hints: the likely causes of a failure, recognised in the failure's record.
 
+use crate::auto_advance::auto_advance_hint;
 use clarity_chaos_record::{ClockKind, EventKind, HungThread, Record, Verdict};
 use std::time::Duration;
 
@@ -45,7 +46,8 @@ pub fn hints(record: &Record) -> Vec<String> {
         Verdict::TimedOut { .. } if is_virtual => hints.extend(hung_in_virtual_time(record)),
         Verdict::TimedOut { .. } => hints.extend(hung_in_real_time(record)),
         verdict if verdict.is_failure() && record.clock == ClockKind::Paused => {
-            hints.extend(jumped_ahead(&verdict.to_string()));
+            let jumped = || jumped_ahead(&verdict.to_string());
+            hints.extend(auto_advance_hint(record).or_else(jumped));
         }
         _ => {}
     }

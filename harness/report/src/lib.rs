@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod auto_advance;
 mod duration;
 mod excerpt;
 mod exploration;

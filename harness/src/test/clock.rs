@@ -1,6 +1,7 @@
 //! The clock of a test: real, paused or manual.
 
 use crate::data::duration::microseconds;
+use crate::test::auto_advance::AutoAdvanceMonitor;
 use crate::test::test_time::TestTime;
 use crate::test::timeline::Timeline;
 use clarity_chaos_record::{ClockKind, EventKind};
@@ -15,11 +16,20 @@ const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 pub struct Clock {
     time: TestTime,
     timeline: Timeline,
+    auto_advance: AutoAdvanceMonitor,
 }
 
 impl Clock {
-    pub(crate) fn new(time: TestTime, timeline: Timeline) -> Self {
-        Self { time, timeline }
+    pub(crate) fn new(
+        time: TestTime,
+        timeline: Timeline,
+        auto_advance: AutoAdvanceMonitor,
+    ) -> Self {
+        Self {
+            time,
+            timeline,
+            auto_advance,
+        }
     }
 
     /// The kind of this clock.
@@ -45,7 +55,9 @@ impl Clock {
     /// # Panics
     ///
     /// Under a real clock, or when `duration` is over a century. The future panics when it is
-    /// polled outside of the test's runtime.
+    /// polled outside of the test's runtime. It also panics when the
+    /// [wall clock follows](crate::Context::wall_clock_from) and would move by more than 584 years
+    /// in total.
     #[track_caller]
     pub fn advance(&self, duration: Duration) -> impl Future<Output = ()> + use<'_> {
         assert!(
@@ -63,6 +75,18 @@ impl Clock {
             self.time.advance(duration).await;
         }
     }
+
+    /// Allows the paused clock to advance by itself while sockets have unread bytes. Has no effect
+    /// under other clocks.
+    ///
+    /// A paused clock advances when no task can run. If a socket of the test's Tokio runtime then
+    /// has unread bytes, the test fails: a timeout could elapse although the answer is there. Call
+    /// this method if a task leaves bytes unread on purpose, such as a slow reader that sleeps.
+    /// Bytes that come during the advance still fail the test, because their sender is outside of
+    /// the runtime. The harness sees unread bytes on Linux only.
+    pub fn allow_unread_bytes(&self) {
+        self.auto_advance.allow_unread();
+    }
 }
 
 #[cfg(test)]
@@ -75,7 +99,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let time = TestTime::new(ClockKind::Real);
         let timeline = Timeline::new(Timeline::open(&dir.path().join("t")).unwrap(), time.clone());
-        let clock = Clock::new(time.clone(), timeline);
+        let monitor = AutoAdvanceMonitor::new(timeline.clone());
+        let clock = Clock::new(time.clone(), timeline, monitor);
         let runtime = time.runtime().unwrap();
         runtime.block_on(clock.advance(Duration::from_secs(1)));
     }

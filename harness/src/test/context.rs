@@ -1,6 +1,7 @@
 //! The context of a test: the argument of the test function.
 
 mod exploration;
+mod wall_clock;
 
 use crate::data::case::CaseSpec;
 use crate::test::clock::Clock;

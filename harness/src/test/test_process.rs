@@ -14,8 +14,9 @@ use crate::registration::{self, TestCase};
 use crate::sandbox::{TestRules, prepare_test};
 #[cfg(target_os = "linux")]
 use crate::syscalls::interceptor::SyscallInterceptor;
-use crate::test::blocking_detector::BlockingDetector;
+use crate::test::auto_advance::AutoAdvanceMonitor;
 use crate::test::body::Body;
+use crate::test::body_call::call;
 use crate::test::clock::Clock;
 use crate::test::context::Context;
 use crate::test::explore::kept_state::EvidencePaths;
@@ -155,6 +156,7 @@ struct Setup {
     scope: ProcessScope,
     time: TestTime,
     timeline: Timeline,
+    auto_advance: AutoAdvanceMonitor,
     panics: Panics,
     faults: FaultLog,
     termination: TerminationHandler,
@@ -175,6 +177,7 @@ impl Setup {
         let spec = &case.spec;
         let time = TestTime::new(test.clock());
         let timeline = Timeline::new(timeline, time.clone());
+        let auto_advance = AutoAdvanceMonitor::new(timeline.clone());
         let panics = Panics::default();
         panics.install(timeline.clone());
         logs::subscribe(&spec.log)?;
@@ -196,7 +199,7 @@ impl Setup {
                 kept_states: spec.kept_states.clone(),
                 progress: case.exploring(),
             },
-            Clock::new(time.clone(), timeline.clone()),
+            Clock::new(time.clone(), timeline.clone(), auto_advance.clone()),
             timeline.clone(),
             faults.clone(),
             panics.clone(),
@@ -205,6 +208,7 @@ impl Setup {
             scope,
             time,
             timeline,
+            auto_advance,
             panics,
             faults,
             termination,
@@ -230,6 +234,7 @@ impl Setup {
             ))
         })?;
         let (panics, timeline) = (self.panics.clone(), self.timeline.clone());
+        let auto_advance = self.auto_advance.clone();
         leak_audit::open_lasting_descriptors();
         // The audit's snapshot must not contain temporary descriptors. A leaked descriptor could
         // reuse the number of a temporary one, and the audit would miss the leak.
@@ -247,9 +252,10 @@ impl Setup {
                     affinity::unbind_with_main_thread();
                     SyscallInterceptor::begin_late_starts();
                 }
-                let returned =
-                    catch_unwind(AssertUnwindSafe(|| call(body, context, &time, timeline)))
-                        .map_err(|payload| panics.caught(&*payload));
+                let returned = catch_unwind(AssertUnwindSafe(|| {
+                    call(body, context, &time, timeline, &auto_advance)
+                }))
+                .map_err(|payload| panics.caught(&*payload));
                 waiter.unpark();
                 returned
             })?;
@@ -329,6 +335,7 @@ impl Setup {
                 .iter()
                 .map(|fault| format!("a fault is left behind: {fault}")),
         );
+        failures.extend(self.auto_advance.failure());
         #[cfg(target_os = "linux")]
         failures.extend(
             self.interceptor
@@ -368,31 +375,4 @@ fn wait_unless<T>(is_interrupted: &dyn Fn() -> bool, thread: &JoinHandle<T>) -> 
         thread::park_timeout(INTERRUPTION_INTERVAL);
     }
     true
-}
-
-/// Calls the body. The runtime of an async body is shut down before this function returns or
-/// unwinds.
-fn call(
-    body: Body,
-    context: Context,
-    time: &TestTime,
-    timeline: Timeline,
-) -> io::Result<BodyOutcome> {
-    match body {
-        Body::Sync(function) => Ok(function(context)),
-        Body::Async(function) => {
-            let runtime = time.runtime()?;
-            let body = function(context);
-            let body = if time.kind().is_virtual() {
-                Box::pin(BlockingDetector::new(body, timeline))
-            } else {
-                // Under a real clock, no detector is needed: other threads run the tasks while the
-                // body blocks.
-                body
-            };
-            let returned = catch_unwind(AssertUnwindSafe(|| runtime.block_on(body)));
-            runtime.shut_down();
-            Ok(returned.unwrap_or_else(|payload| std::panic::resume_unwind(payload)))
-        }
-    }
 }

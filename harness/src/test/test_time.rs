@@ -1,6 +1,7 @@
 //! The time and the Tokio runtime of a test.
 
 use crate::data::duration::microseconds;
+use crate::os::wall_clock;
 use clarity_chaos_record::ClockKind;
 use std::fmt;
 use std::io;
@@ -61,6 +62,11 @@ impl TestTime {
     pub(crate) async fn advance(&self, duration: Duration) {
         // Lets newly spawned tasks set their timers before the jump.
         tokio::task::yield_now().await;
+        // Both clocks move before the next task runs.
+        assert!(
+            wall_clock::advance(duration),
+            "cannot advance the wall clock by {duration:?}: it follows for 584 years at most"
+        );
         tokio::time::advance(duration).await;
         // `advance` yields once, and during this yield, expired timers wake their tasks. The yield
         // here lets the tasks run.
@@ -69,11 +75,17 @@ impl TestTime {
 
     /// Starts the runtime of an async test under this clock.
     pub(crate) fn runtime(&self) -> io::Result<TestRuntime> {
+        self.runtime_with(&|_| ())
+    }
+
+    /// Starts the runtime of an async test under this clock. `configure` adds hooks to a runtime
+    /// with a virtual clock.
+    pub(crate) fn runtime_with(&self, configure: &dyn Fn(&mut Builder)) -> io::Result<TestRuntime> {
         let runtime = if self.kind.is_virtual() {
-            Builder::new_current_thread()
-                .enable_all()
-                .start_paused(true)
-                .build()?
+            let mut builder = Builder::new_current_thread();
+            builder.enable_all().start_paused(true);
+            configure(&mut builder);
+            builder.build()?
         } else {
             Builder::new_multi_thread()
                 .worker_threads(ClockKind::REAL_WORKERS)
@@ -126,7 +138,8 @@ impl TestRuntime {
         self.runtime.block_on(future)
     }
 
-    /// Drops all async tasks, and waits up to [`SHUTDOWN_TIMEOUT`] for blocking tasks.
+    /// Drops all async tasks, and waits up to [`SHUTDOWN_TIMEOUT`] for blocking tasks. Then lets
+    /// the wall clock run again, if it followed.
     pub(crate) fn shut_down(self) {
         // Dropping the inhibitor ends its blocking task. Otherwise the shutdown would wait for this
         // task.
@@ -134,6 +147,7 @@ impl TestRuntime {
         self.time.virtual_now();
         *self.time.origin() = None;
         self.runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+        wall_clock::resume();
     }
 }
 

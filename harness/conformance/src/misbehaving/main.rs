@@ -41,6 +41,8 @@ mod neighbours;
 mod oracles;
 mod pacing;
 mod panics;
+#[cfg(target_os = "linux")]
+mod paused_sockets;
 mod plans;
 mod processes;
 #[cfg(target_os = "linux")]
@@ -60,5 +62,7 @@ mod tags;
 mod temporary_directory;
 mod test_environment;
 mod waiting;
+#[cfg(target_os = "linux")]
+mod wall_clocks;
 
 clarity_chaos::main!();

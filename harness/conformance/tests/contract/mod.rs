@@ -48,6 +48,8 @@ mod mount_namespace;
 mod names;
 mod oracles;
 mod pages;
+#[cfg(target_os = "linux")]
+mod paused_sockets;
 mod plans;
 #[cfg(target_os = "linux")]
 mod programs;
@@ -68,6 +70,8 @@ mod sweeps;
 #[cfg(target_os = "linux")]
 mod temporary_directory;
 mod verdicts;
+#[cfg(target_os = "linux")]
+mod wall_clocks;
 mod workflow_commands;
 
 use std::thread;

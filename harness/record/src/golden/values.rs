@@ -136,6 +136,15 @@ fn event_kinds() -> Vec<EventKind> {
         },
         Exploring => EventKind::Exploring { progress: "after 3 of about 9 points".to_owned() },
         ClockAdvanced => EventKind::ClockAdvanced { by_us: 2_000_000 },
+        WallClockFollows => EventKind::WallClockFollows {
+            start: "2030-01-01T00:00:00.000000000Z".to_owned(),
+        },
+        AutoAdvanced => EventKind::AutoAdvanced {
+            by_us: 5_000_000,
+            sockets: 2,
+            socket: Some("socket:[7], tcp 127.0.0.1:80 to 127.0.0.1:81".to_owned()),
+            unread_bytes: 17,
+        },
         Blocked => EventKind::Blocked { duration_us: 150_000 },
         Suspended => EventKind::Suspended { duration_us: 12_300_000 },
         Panicked => EventKind::Panicked {

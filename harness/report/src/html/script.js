@@ -227,6 +227,8 @@ function words(event) {
     case "explored": return `explored ${plural(event.points, "point")} of ${plural(event.total_calls, "call")}`;
     case "exploring": return `was exploring, ${event.progress}`;
     case "blocked": return `the body blocked all tasks for ${duration(event.duration_us)} of real time`;
+    case "wall_clock_follows": return `the wall clock follows the clock from ${event.start} on`;
+    case "auto_advanced": return `paused clock advanced by itself by ${duration(event.by_us)}${event.socket ? ` while ${event.socket} had ${plural(event.unread_bytes, "unread byte")}` : ` while ${plural(event.sockets, "socket")} ${event.sockets === 1 ? "was" : "were"} open`}`;
     case "clock_advanced": return `clock moved by ${duration(event.by_us)}`;
     case "panicked": return `${event.expected ? "expected panic" : "panic"}${event.location ? ` at ${event.location}` : ""}: ${event.message}`;
     case "skipped": return `skipped: ${event.reason}`;
@@ -346,6 +348,7 @@ function markLanes(record, at) {
       case "panicked": put("panics", event, event.expected ? "warn" : "bad"); break;
       case "oracle_reached": put("oracles", event, event.holds ? "good" : "warn"); break;
       case "blocked": put("blocked", event, "bad"); break;
+      case "auto_advanced": put("clock moved", event, event.socket ? "bad" : "info"); break;
       case "clock_advanced": put("clock moved", event, "info"); break;
       case "termination_requested": put("asked to end", event, "bad"); break;
       default: break;

@@ -4,8 +4,8 @@
 use libc::{c_int, c_void, clockid_t, time_t, timespec, timeval};
 use std::ffi::CStr;
 use std::ptr;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, Ordering};
-use std::time::SystemTime;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicPtr, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// The distance of this process's clock from the system's clock, in milliseconds. Positive if this
 /// process's clock is ahead.
@@ -13,6 +13,72 @@ static AHEAD_MS: AtomicI64 = AtomicI64::new(0);
 
 /// Whether `clock_gettime` has read the wall clock since `are_in_use` reset this flag.
 static CALLED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the clock is stopped at [`START_S`] and [`START_NS`], plus [`ADVANCED_NS`].
+static STOPPED: AtomicBool = AtomicBool::new(false);
+
+/// The time at which the clock was stopped: the seconds since 1970-01-01.
+static START_S: AtomicI64 = AtomicI64::new(0);
+
+/// The nanoseconds after [`START_S`], below 1,000,000,000.
+static START_NS: AtomicI64 = AtomicI64::new(0);
+
+/// The sum of all advances since the clock was stopped, in nanoseconds.
+static ADVANCED_NS: AtomicU64 = AtomicU64::new(0);
+
+const SECOND_NS: i64 = 1_000_000_000;
+
+/// Stops the clock. Returns `false` if the clock is stopped already.
+pub(super) fn stop_at(since_epoch: Duration) -> bool {
+    if STOPPED.load(Ordering::SeqCst) {
+        return false;
+    }
+    START_S.store(since_epoch.as_secs().cast_signed(), Ordering::SeqCst);
+    START_NS.store(since_epoch.subsec_nanos().into(), Ordering::SeqCst);
+    ADVANCED_NS.store(0, Ordering::SeqCst);
+    STOPPED.store(true, Ordering::SeqCst);
+    true
+}
+
+pub(super) fn advance(by: Duration) -> bool {
+    if !STOPPED.load(Ordering::SeqCst) {
+        return true;
+    }
+    let Ok(by) = u64::try_from(by.as_nanos()) else {
+        return false;
+    };
+    ADVANCED_NS
+        .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |sum| {
+            sum.checked_add(by)
+        })
+        .is_ok()
+}
+
+pub(super) fn resume() {
+    STOPPED.store(false, Ordering::SeqCst);
+}
+
+/// The time that a program sees, as seconds and nanoseconds since 1970-01-01. `None` if it is the
+/// time of the system's clock.
+fn changed(seconds: i64, nanoseconds: i64) -> Option<(i64, i64)> {
+    let ahead = AHEAD_MS.load(Ordering::Relaxed);
+    let is_stopped = STOPPED.load(Ordering::SeqCst);
+    if ahead == 0 && !is_stopped {
+        return None;
+    }
+    let (mut seconds, mut nanoseconds) = (seconds, nanoseconds);
+    if is_stopped {
+        let advanced = ADVANCED_NS.load(Ordering::SeqCst);
+        // 2^64 ns are less than 2^63 s, and the remainder is less than a second.
+        let whole = advanced / SECOND_NS.cast_unsigned();
+        let rest = advanced % SECOND_NS.cast_unsigned();
+        seconds = START_S.load(Ordering::SeqCst) + whole.cast_signed();
+        nanoseconds = START_NS.load(Ordering::SeqCst) + rest.cast_signed();
+    }
+    nanoseconds += ahead.rem_euclid(1000) * 1_000_000;
+    seconds += ahead.div_euclid(1000) + nanoseconds.div_euclid(SECOND_NS);
+    Some((seconds, nanoseconds.rem_euclid(SECOND_NS)))
+}
 
 pub(super) fn move_by(milliseconds: i64) {
     AHEAD_MS.fetch_add(milliseconds, Ordering::SeqCst);
@@ -80,13 +146,13 @@ unsafe extern "C" fn clock_gettime(clock: clockid_t, time: *mut timespec) -> c_i
         return status;
     }
     CALLED.store(true, Ordering::Relaxed);
-    let ahead = AHEAD_MS.load(Ordering::Relaxed);
-    if status == 0 && ahead != 0 {
+    if status == 0 {
         // SAFETY: the original function has just written to `time`.
         let time = unsafe { &mut *time };
-        let nanoseconds = time.tv_nsec + ahead.rem_euclid(1000) * 1_000_000;
-        time.tv_sec += ahead.div_euclid(1000) + nanoseconds / 1_000_000_000;
-        time.tv_nsec = nanoseconds % 1_000_000_000;
+        if let Some((seconds, nanoseconds)) = changed(time.tv_sec, time.tv_nsec) {
+            time.tv_sec = seconds;
+            time.tv_nsec = nanoseconds;
+        }
     }
     status
 }
@@ -109,13 +175,13 @@ unsafe extern "C" fn gettimeofday(time: *mut timeval, zone: *mut c_void) -> c_in
         // SAFETY: the caller has promised valid pointers.
         unsafe { original(time, zone) }
     };
-    let ahead = AHEAD_MS.load(Ordering::Relaxed);
-    if status == 0 && ahead != 0 && !time.is_null() {
+    if status == 0 && !time.is_null() {
         // SAFETY: the original function has just written to `time`.
         let time = unsafe { &mut *time };
-        let microseconds = time.tv_usec + ahead.rem_euclid(1000) * 1000;
-        time.tv_sec += ahead.div_euclid(1000) + microseconds / 1_000_000;
-        time.tv_usec = microseconds % 1_000_000;
+        if let Some((seconds, nanoseconds)) = changed(time.tv_sec, time.tv_usec * 1000) {
+            time.tv_sec = seconds;
+            time.tv_usec = nanoseconds / 1000;
+        }
     }
     status
 }
