@@ -105,7 +105,8 @@ impl Exchange {
     }
 
     fn read_response(&mut self, bytes: &[u8]) -> Result<Step, String> {
-        if self.responses.is_at_start() && self.unanswered.is_empty() {
+        let is_unasked = self.unanswered.is_empty();
+        if self.responses.is_at_start() && is_unasked && !self.requests.is_at_start() {
             let shown = &bytes[..bytes.len().min(40)];
             let shown = shown.escape_ascii();
             return Err(format!(
@@ -132,6 +133,14 @@ impl Exchange {
                     return Err("the server opens a tunnel for a `CONNECT` request".to_owned());
                 }
                 self.undecided.take_if(|_| head.status >= 200);
+            }
+            // RFC 9110, section 15.5.9: a server can close an idle connection with this response.
+            let is_timeout = head.status == 408 && !head.persists;
+            if is_unasked && !is_timeout {
+                let status = head.status;
+                return Err(format!(
+                    "the server sends a response {status} that answers no request"
+                ));
             }
             if head.status < 200 {
                 self.awaits_continue = false;

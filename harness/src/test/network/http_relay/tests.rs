@@ -124,11 +124,14 @@ impl RelayedConnection {
     }
 }
 
+/// Splits a part of a script, which has this number.
+type Split<'a> = &'a dyn Fn(usize, &[u8]) -> Vec<Vec<u8>>;
+
 /// Relays a script of received bytes, with these faults in effect. The script is relayed as a
 /// whole, byte by byte, and with each part split at each place: the results must be equal.
 #[track_caller]
 fn relay(faults: impl Fn() -> Vec<HttpCondition>, script: &[(Direction, &[u8])]) -> Delivered {
-    let run = |split: &dyn Fn(usize, &[u8]) -> Vec<Vec<u8>>| {
+    let run = |split: Split<'_>| {
         let mut connection = RelayedConnection::new(faults());
         for (index, (direction, bytes)) in script.iter().enumerate() {
             for piece in split(index, bytes) {
@@ -287,7 +290,7 @@ fn requests_with_bodies_are_no_requests_inside() {
             (ToClient, HELLO),
         ];
         let relayed = relay(|| vec![status(None)], &script);
-        relayed.expect_miss("http_status", "answer no request");
+        relayed.expect_miss("http_status", "answers no request");
         assert_eq!(relayed.text(), [&replacement(), text(HELLO)].concat());
     }
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 
+type MakeFault = fn() -> HttpCondition;
+
 #[test]
 fn unknown_framing_is_named_by_each_fault() {
     let chunked = |size: &str| {
@@ -144,8 +146,13 @@ fn unknown_framing_is_named_by_each_fault() {
         ),
         (
             get.clone(),
+            [HELLO, HELLO].map(text).concat(),
+            "a response 200 that answers no request",
+        ),
+        (
+            get.clone(),
             [HELLO, b"x"].map(text).concat(),
-            "answer no request",
+            "no HTTP/1.1 response",
         ),
         (get.clone(), chunked("0x5"), "a chunk's size of `0x5"),
         (get.clone(), chunked("5 "), "a chunk's size of `5 "),
@@ -158,7 +165,7 @@ fn unknown_framing_is_named_by_each_fault() {
         ),
         (get, chunked("5;a\nb"), "a bare line feed"),
     ];
-    let faults: [(&str, fn() -> HttpCondition); 3] = [
+    let faults: [(&str, MakeFault); 3] = [
         ("http_status", || status(None)),
         ("http_truncated_body", || truncated(1)),
         ("http_slow_head", || slow(HeadPiece::Line)),
@@ -258,4 +265,21 @@ fn fault_that_has_acted_on_its_only_message_misses_nothing() {
     assert_eq!(relayed.text(), [&replacement(), text(switching)].concat());
     assert!(relayed.missed.is_empty(), "{relayed:?}");
     relay(|| vec![status(Some(2))], &script).expect_miss("http_status", "upgrades");
+}
+
+#[test]
+fn timeout_of_an_idle_connection_is_a_response() {
+    let timeout = b"HTTP/1.1 408 x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno";
+    let script = [
+        (ToServer, GET),
+        (ToClient, &[HELLO, timeout].concat()[..]),
+        (ToClient, b""),
+    ];
+    let relayed = relay(|| vec![status(Some(2))], &script);
+    let closing = replacement().replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
+    assert_eq!(relayed.text(), [text(HELLO), &closing].concat());
+    assert!(relayed.missed.is_empty(), "{relayed:?}");
+    // The request that has begun can be a `HEAD`.
+    let script = [(ToServer, &GET[..9]), (ToClient, timeout)];
+    relay(|| vec![status(None)], &script).expect_miss("http_status", "answer no request");
 }
