@@ -209,7 +209,7 @@ fn panics_without_the_fault(cx: Context) -> Result {
 }
 
 /// The link carries no HTTP, and the test then hangs. The timeline names the reason.
-#[chaos(non_destructive, timeout = "3s")]
+#[chaos(non_destructive, timeout = "5s")]
 fn hangs_without_the_fault(cx: Context) -> Result {
     exchange(&cx, b"hello", b"hello")?;
     loop {
