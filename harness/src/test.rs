@@ -11,6 +11,7 @@ pub mod fault;
 pub(crate) mod leak_audit;
 pub(crate) mod limits;
 pub(crate) mod logs;
+mod missed_faults;
 pub mod network;
 pub(crate) mod oracle;
 pub(crate) mod other_filesystem;

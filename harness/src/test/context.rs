@@ -7,6 +7,7 @@ use crate::data::case::CaseSpec;
 use crate::test::clock::Clock;
 use crate::test::explore::kept_state::EvidencePaths;
 use crate::test::fault::{Fault, FaultError, FaultGuard, FaultLog, InjectError};
+use crate::test::missed_faults::MissedFaults;
 use crate::test::network::{Link, Resolver, UdpLink};
 use crate::test::other_filesystem;
 use crate::test::outcome::Skipped;
@@ -39,6 +40,7 @@ struct ContextInner {
     clock: Clock,
     timeline: Timeline,
     faults: FaultLog,
+    missed: MissedFaults,
     panics: Panics,
     generators: AtomicU64,
     skip: SkipRequest,
@@ -66,6 +68,7 @@ impl Context {
                 clock,
                 skip: SkipRequest::new(timeline.clone()),
                 evidence,
+                missed: MissedFaults::new(timeline.clone()),
                 timeline,
                 faults,
                 panics,
@@ -143,6 +146,11 @@ impl Context {
         }
     }
 
+    /// The faults in effect that could not act.
+    pub(crate) fn missed_faults(&self) -> Vec<String> {
+        self.inner.missed.sentences()
+    }
+
     /// Removes the directory that [`Context::other_filesystem`] created.
     pub(crate) fn close(&self) {
         // A failed removal is ignored here: the later search for leaks reports a directory that
@@ -191,7 +199,7 @@ impl Context {
     /// When `server` does not resolve to an address. Also when the system has no free port or
     /// thread.
     pub fn link(&self, name: impl Into<String>, server: impl ToSocketAddrs) -> io::Result<Link> {
-        Link::open(name.into(), server)
+        Link::open(name.into(), server, self.inner.missed.clone())
     }
 
     /// Opens a link to a server for datagrams of UDP. Clients send to the link, and faults disturb

@@ -60,9 +60,10 @@ pub use network::{
     Bandwidth, BandwidthPlan, Blackhole, BlackholePlan, ConnectionCut, ConnectionCutPlan,
     ConnectionHang, ConnectionHangPlan, ConnectionRefused, ConnectionRefusedPlan, ConnectionReset,
     ConnectionResetPlan, Corruption, CorruptionPlan, DnsFailure, DnsFailurePlan, DnsLatency,
-    DnsLatencyPlan, DnsSpoof, DnsSpoofPlan, Latency, LatencyPlan, PacketDuplication,
-    PacketDuplicationPlan, PacketLoss, PacketLossPlan, PacketReordering, PacketReorderingPlan,
-    Partition, PartitionPlan,
+    DnsLatencyPlan, DnsSpoof, DnsSpoofPlan, HttpSelection, HttpSlowHead, HttpSlowHeadPlan,
+    HttpStatus, HttpStatusPlan, HttpTruncatedBody, HttpTruncatedBodyPlan, Latency, LatencyPlan,
+    PacketDuplication, PacketDuplicationPlan, PacketLoss, PacketLossPlan, PacketReordering,
+    PacketReorderingPlan, Partition, PartitionPlan,
 };
 pub use permissions::{Permissions, PermissionsPlan};
 pub use process::{Kill, KillPlan, Pause, PausePlan};

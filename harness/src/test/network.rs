@@ -8,7 +8,10 @@
 //! [`ConnectionRefused`](crate::test::fault::ConnectionRefused),
 //! [`ConnectionReset`](crate::test::fault::ConnectionReset),
 //! [`ConnectionCut`](crate::test::fault::ConnectionCut),
-//! [`Corruption`](crate::test::fault::Corruption). Several faults can be in effect at the same
+//! [`Corruption`](crate::test::fault::Corruption),
+//! [`HttpStatus`](crate::test::fault::HttpStatus),
+//! [`HttpTruncatedBody`](crate::test::fault::HttpTruncatedBody),
+//! [`HttpSlowHead`](crate::test::fault::HttpSlowHead). Several faults can be in effect at the same
 //! time. The faults of new connections affect the whole link. All other faults affect one direction
 //! or both directions.
 //!
@@ -46,11 +49,15 @@ mod datagram_queue;
 mod direction;
 mod disturbed;
 mod dns_message;
+mod http;
+mod http_relay;
 mod link_listener;
 mod name_condition;
 mod pacer;
 mod pump;
+mod relayed_bytes;
 mod resolver;
+mod slow_heads;
 mod udp_link;
 
 pub use any_link::AnyLink;
@@ -60,13 +67,17 @@ pub(crate) use condition::{Condition, ConditionId};
 pub use direction::Direction;
 pub(crate) use disturbed::Disturbed;
 pub(crate) use dns_message::normal as normal_name;
+pub use http::HeadPiece;
+pub(crate) use http::{HttpCondition, MessageChoice, Replacement};
 pub use name_condition::DnsError;
 pub(crate) use name_condition::NameCondition;
 pub(crate) use resolver::NameServer;
 pub use resolver::Resolver;
 pub use udp_link::UdpLink;
 
+use crate::test::missed_faults::MissedFaults;
 use condition::Conditions;
+use http_relay::HttpRelay;
 use link_listener::LinkListener;
 use pump::Connection;
 use std::fmt;
@@ -83,7 +94,6 @@ const CONNECTING: Duration = Duration::from_secs(10);
 /// A link to a server. Dropping the link ends all connections through it.
 #[must_use = "the link is gone when this is dropped"]
 pub struct Link {
-    name: String,
     proxy: Arc<Proxy>,
     accepting: Option<JoinHandle<()>>,
 }
@@ -91,6 +101,10 @@ pub struct Link {
 /// The state that the threads of a link share.
 #[derive(Debug)]
 pub(crate) struct Proxy {
+    /// The link's name in plans and reports.
+    name: String,
+    /// The faults of the link that could not act.
+    missed: MissedFaults,
     server: SocketAddr,
     listener: LinkListener,
     conditions: Conditions,
@@ -104,18 +118,23 @@ impl Link {
     /// # Errors
     ///
     /// When `server` has no address. Also when no port is free, or no thread can be started.
-    pub(crate) fn open(name: String, server: impl ToSocketAddrs) -> io::Result<Self> {
+    pub(crate) fn open(
+        name: String,
+        server: impl ToSocketAddrs,
+        missed: MissedFaults,
+    ) -> io::Result<Self> {
         let server = server.to_socket_addrs()?.next().ok_or_else(|| {
             io::Error::new(io::ErrorKind::InvalidInput, "the server has no address")
         })?;
         let proxy = Arc::new(Proxy {
+            name,
+            missed,
             server,
             listener: LinkListener::bind()?,
             conditions: Conditions::default(),
             connections: Mutex::default(),
         });
         Ok(Self {
-            name,
             accepting: Some(thread::Builder::new().name("link".to_owned()).spawn({
                 let proxy = Arc::clone(&proxy);
                 move || proxy.accept()
@@ -127,7 +146,7 @@ impl Link {
     /// The link's name in plans and reports.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.proxy.name
     }
 
     /// The link's address. Clients connect to it instead of the server's address.
@@ -152,12 +171,22 @@ impl Proxy {
             let opened =
                 connected.and_then(|server| Connection::open(&client, &server, Arc::clone(self)));
             match opened {
-                Ok(connection) => self.connections().push(connection),
+                Ok(connection) => {
+                    let mut connections = self.connections();
+                    // A fault can be undone while the connection is not in the list yet.
+                    connection.release(self);
+                    connections.push(connection);
+                }
                 Err(_refused) => pump::reset(&client),
             }
             self.connections()
                 .retain_mut(|connection| !connection.has_ended());
         }
+    }
+
+    /// Returns the relay of a new connection.
+    fn messages(&self) -> HttpRelay {
+        HttpRelay::new(self.name.clone(), self.missed.clone())
     }
 
     fn connections(&self) -> MutexGuard<'_, Vec<Connection>> {
@@ -178,6 +207,9 @@ impl Disturbed for Proxy {
 
     fn remove(&self, id: ConditionId) -> io::Result<()> {
         self.conditions.remove(id);
+        for connection in &*self.connections() {
+            connection.release(self);
+        }
         self.listener.change(self.conditions.entrance())
     }
 }
@@ -198,7 +230,7 @@ impl Drop for Link {
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
-            .field("name", &self.name)
+            .field("name", &self.name())
             .field("addr", &self.addr())
             .field("server", &self.proxy.server)
             .finish_non_exhaustive()

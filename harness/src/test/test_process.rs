@@ -24,6 +24,7 @@ use crate::test::fault::FaultLog;
 use crate::test::leak_audit::{self, LeakAudit};
 use crate::test::limits;
 use crate::test::logs;
+use crate::test::missed_faults;
 use crate::test::oracle;
 use crate::test::outcome::{BodyOutcome, Skipped};
 use crate::test::panics::{CaughtPanic, Panics};
@@ -300,10 +301,14 @@ impl Setup {
         returned: Result<io::Result<BodyOutcome>, CaughtPanic>,
         active_faults: &[String],
     ) -> BodyEnd {
+        let mut missed = self.context.missed_faults();
+        #[cfg(target_os = "linux")]
+        missed.extend(self.interceptor.iter().flat_map(SyscallInterceptor::missed));
+        let missed: Vec<String> = missed.iter().map(missed_faults::describe).collect();
         let outcome = match returned {
             Err(panic) if !panic.expected => {
                 return BodyEnd::Panicked {
-                    message: panic.message,
+                    message: missed_faults::added_to(panic.message, &missed),
                     location: panic.location,
                 };
             }
@@ -316,7 +321,9 @@ impl Setup {
             _ => None,
         };
         if let (Err(message), None) = (outcome, skipped) {
-            return BodyEnd::Failed { message };
+            return BodyEnd::Failed {
+                message: missed_faults::added_to(message, &missed),
+            };
         }
         // A skipped test must also meet the following conditions of a passed test.
         let panics = self.panics.undeclared();
@@ -336,13 +343,7 @@ impl Setup {
                 .map(|fault| format!("a fault is left behind: {fault}")),
         );
         failures.extend(self.auto_advance.failure());
-        #[cfg(target_os = "linux")]
-        failures.extend(
-            self.interceptor
-                .iter()
-                .flat_map(SyscallInterceptor::missed)
-                .map(|missed| format!("a fault could not act: {missed}")),
-        );
+        failures.extend(missed);
         if !self.panics.is_installed() {
             failures.push(
                 "the test replaced the panic hook, which hides panics of other threads: \

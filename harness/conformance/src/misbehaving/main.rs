@@ -25,6 +25,7 @@ mod hangs;
 mod hidden_processes;
 #[cfg(target_os = "linux")]
 mod homes;
+mod http;
 #[cfg(target_os = "linux")]
 mod jobs;
 #[cfg(target_os = "linux")]

@@ -30,6 +30,7 @@ mod history;
 mod homes;
 #[cfg(target_os = "linux")]
 mod host_environment;
+mod http;
 #[cfg(unix)]
 mod interruption;
 #[cfg(target_os = "linux")]

@@ -26,12 +26,18 @@ impl Chance {
         }
     }
 
+    /// Whether the chance is one of this direction.
+    pub(super) fn covers(&self, direction: Direction) -> bool {
+        self.direction.covers(direction)
+    }
+
     /// Draws whether the fault affects the next datagram in this direction.
     pub(super) fn draw(&mut self, direction: Direction) -> bool {
+        let is_covered = self.covers(direction);
         let rng = match direction {
             Direction::ToClient => &mut self.to_client,
             Direction::ToServer | Direction::Both => &mut self.to_server,
         };
-        self.direction.covers(direction) && rng.random_range(0..100) < self.percent
+        is_covered && rng.random_range(0..100) < self.percent
     }
 }

@@ -11,11 +11,13 @@ const CAPACITY: usize = 1 << 20;
 // Each chunk takes memory besides its bytes. This keeps that of many small chunks below the limit.
 const OVERHEAD: usize = 64;
 
-/// Bytes that a link has received at one time. A chunk without bytes is the end of the stream.
+/// Bytes that a link delivers. A chunk without bytes is the end of the stream.
 #[derive(Debug)]
 pub(super) struct Chunk {
     pub(super) arrival: Arrival,
     pub(super) bytes: Vec<u8>,
+    /// Whether the end of the stream ends the whole connection.
+    pub(super) closes: bool,
 }
 
 /// A queue of chunks between the receiving and the sending thread of a direction.
@@ -33,20 +35,27 @@ struct QueueState {
 }
 
 impl ChunkQueue {
-    /// Appends a chunk, as soon as there is room. Returns `false` if the queue is closed.
-    pub(super) fn push(&self, chunk: Chunk) -> bool {
+    /// Waits until there is room. Returns `false` if the queue is closed.
+    pub(super) fn wait_for_room(&self) -> bool {
         let mut state = self.state();
         while state.size >= CAPACITY && !state.is_closed {
             state = self.wait(state);
         }
+        !state.is_closed
+    }
+
+    /// Appends chunks, without a wait for room. Drops them if the queue is closed.
+    pub(super) fn append(&self, chunks: impl Iterator<Item = Chunk>) {
+        let mut state = self.state();
         if state.is_closed {
-            return false;
+            return;
         }
-        state.size += chunk.bytes.len() + OVERHEAD;
-        state.chunks.push_back(chunk);
+        for chunk in chunks {
+            state.size += chunk.bytes.len() + OVERHEAD;
+            state.chunks.push_back(chunk);
+        }
         drop(state);
         self.changed.notify_all();
-        true
     }
 
     /// Takes the next chunk, as soon as there is one. Returns `None` if the queue is closed.

@@ -2,6 +2,7 @@
 
 use super::chance::Chance;
 use super::direction::Direction;
+use super::http::HttpCondition;
 use super::link_listener::Entrance;
 use super::pacer::{self, Pacer};
 use rand::RngExt as _;
@@ -66,6 +67,7 @@ pub(crate) enum Condition {
         left: Option<u64>,
         bit: u8,
     },
+    Http(HttpCondition),
 }
 
 /// The number of a condition on a link, counted from 1.
@@ -95,7 +97,7 @@ struct PresentConditions {
 }
 
 /// The arrival of bytes at a link.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Arrival {
     at: Instant,
     /// The delays of the bytes. Each delay lasts until its condition is removed.
@@ -198,6 +200,15 @@ impl Conditions {
         Arrival {
             at: Instant::now(),
             delays,
+        }
+    }
+
+    /// Calls `act` with each fault in effect that acts on the messages of HTTP.
+    pub(super) fn each_http(&self, mut act: impl FnMut(ConditionId, &mut HttpCondition)) {
+        for (id, condition) in &mut self.state().present {
+            if let Condition::Http(condition) = condition {
+                act(*id, condition);
+            }
         }
     }
 
@@ -326,6 +337,16 @@ impl PresentConditions {
         match cut {
             Some((length, end)) => Delivery::Cut(length, end),
             None => Delivery::Piece(bytes.len()),
+        }
+    }
+}
+
+impl Arrival {
+    /// Returns the arrival of bytes that arrived at the same time, with additional delays.
+    pub(super) fn delayed(&self, delays: &[(ConditionId, Duration)]) -> Self {
+        Self {
+            at: self.at,
+            delays: [&self.delays, delays].concat(),
         }
     }
 }

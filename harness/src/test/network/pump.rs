@@ -5,11 +5,12 @@ use super::Proxy;
 use super::chunk_queue::{Chunk, ChunkQueue};
 use super::condition::{ConnectionEnd, Delivery};
 use super::direction::Direction;
+use super::http_relay::HttpRelay;
 use super::pacer::Pacer;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
@@ -28,6 +29,9 @@ struct Ends {
 #[derive(Debug)]
 pub(super) struct Connection {
     ends: Arc<Ends>,
+    messages: Arc<Mutex<HttpRelay>>,
+    /// The bytes on their way to the client.
+    to_client: Arc<ChunkQueue>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -48,6 +52,8 @@ impl Connection {
         });
         let mut connection = Self {
             ends,
+            messages: Arc::new(Mutex::new(proxy.messages())),
+            to_client: Arc::default(),
             threads: Vec::new(),
         };
         let started = [Direction::ToServer, Direction::ToClient]
@@ -63,15 +69,29 @@ impl Connection {
     }
 
     fn start(&mut self, direction: Direction, proxy: &Arc<Proxy>) -> io::Result<()> {
-        let queue = Arc::new(ChunkQueue::default());
-        for work in [receive, send] {
+        let queue = match direction {
+            Direction::ToClient => Arc::clone(&self.to_client),
+            Direction::ToServer | Direction::Both => Arc::default(),
+        };
+        let spawn = |work: fn(&Ends, Direction, &Proxy, &ChunkQueue, &Mutex<HttpRelay>)| {
             let (ends, queue) = (Arc::clone(&self.ends), Arc::clone(&queue));
-            let proxy = Arc::clone(proxy);
+            let (proxy, messages) = (Arc::clone(proxy), Arc::clone(&self.messages));
             let thread = thread::Builder::new().name("link".to_owned());
-            self.threads
-                .push(thread.spawn(move || work(&ends, direction, &proxy, &queue))?);
-        }
+            thread.spawn(move || work(&ends, direction, &proxy, &queue, &messages))
+        };
+        let receiving = spawn(receive)?;
+        self.threads.push(receiving);
+        let sending = spawn(send)?;
+        self.threads.push(sending);
         Ok(())
+    }
+
+    /// Delivers the bytes that are held for faults that are no longer in effect.
+    pub(super) fn release(&self, proxy: &Proxy) {
+        let mut messages = lock(&self.messages);
+        if let Some(released) = messages.release(&proxy.conditions) {
+            self.to_client.append(released.into_chunks());
+        }
     }
 
     /// Whether the connection has ended in both directions.
@@ -118,8 +138,18 @@ impl Ends {
     }
 }
 
+fn lock(messages: &Mutex<HttpRelay>) -> MutexGuard<'_, HttpRelay> {
+    messages.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Receives chunks until the connection ends. Passes each chunk to the sending thread.
-fn receive(ends: &Ends, direction: Direction, proxy: &Proxy, queue: &ChunkQueue) {
+fn receive(
+    ends: &Ends,
+    direction: Direction,
+    proxy: &Proxy,
+    queue: &ChunkQueue,
+    messages: &Mutex<HttpRelay>,
+) {
     let (mut from, _) = ends.of(direction);
     let mut buffer = vec![0; CHUNK];
     loop {
@@ -136,18 +166,28 @@ fn receive(ends: &Ends, direction: Direction, proxy: &Proxy, queue: &ChunkQueue)
                 return;
             }
         };
-        let chunk = Chunk {
-            arrival: proxy.conditions.arrive(direction),
-            bytes: buffer[..count].to_vec(),
-        };
-        if !queue.push(chunk) || count == 0 {
+        let arrival = proxy.conditions.arrive(direction);
+        if !queue.wait_for_room() {
+            return;
+        }
+        // The lock is held until the bytes are in the queue: released bytes keep their order.
+        let mut messages = lock(messages);
+        let relayed = messages.relay(direction, &proxy.conditions, arrival, &buffer[..count]);
+        queue.append(relayed.into_chunks());
+        if count == 0 || messages.has_closed() {
             return;
         }
     }
 }
 
 /// Sends the chunks until the connection ends. The receiving thread then ends, too.
-fn send(ends: &Ends, direction: Direction, proxy: &Proxy, queue: &ChunkQueue) {
+fn send(
+    ends: &Ends,
+    direction: Direction,
+    proxy: &Proxy,
+    queue: &ChunkQueue,
+    _messages: &Mutex<HttpRelay>,
+) {
     send_due(ends, direction, proxy, queue);
     queue.close();
 }
@@ -156,7 +196,12 @@ fn send(ends: &Ends, direction: Direction, proxy: &Proxy, queue: &ChunkQueue) {
 fn send_due(ends: &Ends, direction: Direction, proxy: &Proxy, queue: &ChunkQueue) {
     let (_, mut to) = ends.of(direction);
     let mut pacer = Pacer::default();
-    while let Some(Chunk { arrival, mut bytes }) = queue.pop() {
+    while let Some(chunk) = queue.pop() {
+        let Chunk {
+            arrival,
+            mut bytes,
+            closes,
+        } = chunk;
         let mut sent = 0;
         loop {
             let left = &mut bytes[sent..];
@@ -164,6 +209,10 @@ fn send_due(ends: &Ends, direction: Direction, proxy: &Proxy, queue: &ChunkQueue
             let conditions = &proxy.conditions;
             match conditions.deliver(direction, &arrival, &mut pacer, left, is_over) {
                 Delivery::Lost => return,
+                Delivery::Piece(0) if closes => {
+                    ends.close(proxy);
+                    return;
+                }
                 Delivery::Piece(0) => {
                     let _ = to.shutdown(Shutdown::Write);
                     return;
