@@ -28,6 +28,8 @@ use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
 use crate::runner::standard_streams::{self, print_error};
 use crate::runner::suspensions::Suspensions;
+use crate::runner::sweep_extent::SweepExtent;
+use crate::runner::trace::Trace;
 use crate::runner::worker_pool::{SharedByPools, WorkerPool};
 use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
@@ -112,6 +114,8 @@ impl TestRun {
             ))
         };
         let workers = pool(isolation);
+        let suite = format!("{}::{}", origin.package, origin.target);
+        let trace = Trace::new(options.trace.as_deref(), &suite, seed)?;
         let fresh = options
             .check_determinism
             .then(|| (pool(Isolation::Exec), dir.path().to_owned()));
@@ -143,6 +147,7 @@ impl TestRun {
                 isolation,
                 kept_states: KeptStates::new(&history.states())?,
                 suspensions: shared.suspensions,
+                trace,
                 failed_writes: Mutex::new(failed_writes),
                 workers,
                 fresh,
@@ -176,19 +181,26 @@ impl TestRun {
         let sandbox_probe = SandboxProbe::new(&self.case_runner, &selection.selected)?;
         let seed = self.case_runner.seed;
         let sweep = self.case_runner.options.seeds.map(|choice| match choice {
-            SeedsChoice::Count(count) => SeedRange::new(seed, count),
-            SeedsChoice::Range(range) => range,
+            SeedsChoice::Count(count) => SweepExtent::Seeds(SeedRange::new(seed, count)),
+            SeedsChoice::Range(range) => SweepExtent::Seeds(range),
+            SeedsChoice::Within(limit) => SweepExtent::Within { first: seed, limit },
         });
-        let seeds = match sweep {
+        let seeds = match &sweep {
             None => format!("seed {seed} (again: --seed {seed})"),
-            Some(seeds) => format!("seeds {seeds} (again: --seeds {seeds})"),
+            Some(extent) => extent.to_string(),
         };
+        let profile = self.case_runner.options.active_profile.as_ref();
+        let profile = profile.map(|profile| {
+            let tags: Vec<_> = selection.selected.iter().map(|test| test.tags()).collect();
+            (profile.describe(), profile.describe_overrides(&tags))
+        });
         let header = header(
             selection.selected.len(),
             total,
             &seeds,
             self.case_runner.isolation.name(),
             &sandbox_probe,
+            profile.as_ref(),
         );
         let options = &self.case_runner.options;
         if options.is_json() {
@@ -207,7 +219,7 @@ impl TestRun {
         }
 
         match sweep {
-            Some(seeds) => self.sweep(&selection, seeds),
+            Some(extent) => self.sweep(&selection, extent),
             None => self.once(&selection, shuffle_seed),
         }
     }
@@ -263,6 +275,7 @@ impl TestRun {
             workers,
             fresh,
             failed_writes,
+            trace,
             ..
         } = self.case_runner;
         drop((workers, fresh));
@@ -281,7 +294,14 @@ impl TestRun {
         summary.sweep = sweep;
         summary.unmet = unmet;
         summary.took = took;
-        let written = reports::write(&summary, &options);
+        let profile = options.active_profile.as_ref();
+        let profile = profile.map(|profile| profile.describe());
+        summary.profile = profile.as_deref();
+        let mut written = reports::write(&summary, &options);
+        match trace.finish(&summary, self.interruption.signal().is_some()) {
+            Ok(path) => written.paths.extend(path),
+            Err(error) => errors.push(error),
+        }
         errors.extend(written.errors);
         let (dir, left) = self.dir.end(self.has_kept.into_inner());
         if let Err(error) = left {

@@ -43,6 +43,7 @@ mod pacing;
 mod panics;
 mod plans;
 mod processes;
+mod profiles;
 #[cfg(target_os = "linux")]
 mod programs;
 #[cfg(target_os = "linux")]

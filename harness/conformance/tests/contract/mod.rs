@@ -49,6 +49,7 @@ mod names;
 mod oracles;
 mod pages;
 mod plans;
+mod profiles;
 #[cfg(target_os = "linux")]
 mod programs;
 #[cfg(target_os = "linux")]
@@ -62,11 +63,13 @@ mod selection;
 mod snapshots;
 #[cfg(target_os = "linux")]
 mod socket_paths;
+mod stress;
 #[cfg(target_os = "linux")]
 mod surroundings;
 mod sweeps;
 #[cfg(target_os = "linux")]
 mod temporary_directory;
+mod traces;
 mod verdicts;
 mod workflow_commands;
 
