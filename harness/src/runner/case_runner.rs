@@ -17,7 +17,7 @@ use crate::runner::kept_states::KeptStates;
 use crate::runner::replay;
 use crate::runner::run_overrides::RunOverrides;
 use crate::runner::suspensions::Suspensions;
-use crate::runner::trace::{Phase, Trace};
+use crate::runner::trace::{Phase, RunTrace};
 use crate::runner::verdict;
 use crate::runner::worker_pool::{WorkerLease, WorkerPool};
 use crate::runner::workspace::Workspace;
@@ -44,7 +44,7 @@ pub(crate) struct CaseRunner {
     pub(crate) failed_writes: Mutex<FailedWrites>,
     /// The times during which the run was stopped.
     pub(crate) suspensions: Suspensions,
-    pub(crate) trace: Trace,
+    pub(crate) trace: RunTrace,
     pub(crate) workers: Arc<WorkerPool>,
     /// With `--check-determinism`: the workers for the second run of each test, and the directory
     /// of the whole run. The second run of a test takes place in a newly executed process.

@@ -15,6 +15,7 @@ mod stress;
 mod test_settings;
 mod values;
 
+pub(crate) use self::active_profile::ActiveProfile;
 pub(crate) use self::command::variables;
 pub(crate) use self::options::Options;
 pub(crate) use self::test_settings::TestSettings;

@@ -12,7 +12,7 @@ pub(crate) fn header(
     seeds: &str,
     isolation: &str,
     probe: &SandboxProbe,
-    profile: Option<&(String, Option<String>)>,
+    profile: Option<&str>,
 ) -> String {
     let mut text = format!("chaos: {selected} of {total} tests, {seeds}, isolation {isolation}");
     let SandboxProbe { sandboxed, open } = probe;
@@ -36,11 +36,8 @@ pub(crate) fn header(
         let _ = write!(text, "\n{}", title("no sandbox", tests));
         render_parts(&mut text, tests);
     }
-    if let Some((profile, overrides)) = profile {
+    if let Some(profile) = profile {
         let _ = write!(text, "\nprofile: {profile}");
-        if let Some(overrides) = overrides {
-            let _ = write!(text, "\n    overrides: {overrides}");
-        }
     }
     text
 }

@@ -22,7 +22,7 @@ mod workspace_root;
 pub(crate) use self::file::{DEFAULT, ProfileFile, Setting};
 #[cfg(test)]
 pub(crate) use self::keys::NOT_IN_PROFILES;
-pub(crate) use self::keys::{KEYS, Kind};
+pub(crate) use self::keys::{KEYS, SettingType};
 pub(crate) use self::placeholders::fill;
 pub(crate) use self::position::PlacedError;
 pub(crate) use self::workspace_root::WorkspaceRoot;

@@ -10,8 +10,7 @@ use crate::registration::oracles;
 use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
 use crate::runner::case_runner::CaseRunner;
-use crate::runner::cli::Options;
-use crate::runner::cli::seeds::SeedsChoice;
+use crate::runner::cli::{ActiveProfile, Options};
 use crate::runner::console::Printer;
 use crate::runner::coverage_profile::profile_file;
 use crate::runner::exit_codes::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
@@ -29,10 +28,10 @@ use crate::runner::selection::Selection;
 use crate::runner::standard_streams::{self, print_error};
 use crate::runner::suspensions::Suspensions;
 use crate::runner::sweep_extent::SweepExtent;
-use crate::runner::trace::Trace;
+use crate::runner::trace::RunTrace;
 use crate::runner::worker_pool::{SharedByPools, WorkerPool};
 use crate::supervisor::run_dir::RunDir;
-use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
+use clarity_chaos_record::{Isolation, Record, Results, Seed, TestName};
 use clarity_chaos_report::{Summary, format_seconds};
 use std::collections::BTreeMap;
 use std::io;
@@ -115,7 +114,7 @@ impl TestRun {
         };
         let workers = pool(isolation);
         let suite = format!("{}::{}", origin.package, origin.target);
-        let trace = Trace::new(options.trace.as_deref(), &suite, seed)?;
+        let trace = RunTrace::new(options.trace.as_deref(), &suite, seed)?;
         let fresh = options
             .check_determinism
             .then(|| (pool(Isolation::Exec), dir.path().to_owned()));
@@ -180,29 +179,21 @@ impl TestRun {
         let total = selection.selected.len() + selection.deselected.len();
         let sandbox_probe = SandboxProbe::new(&self.case_runner, &selection.selected)?;
         let seed = self.case_runner.seed;
-        let sweep = self.case_runner.options.seeds.map(|choice| match choice {
-            SeedsChoice::Count(count) => SweepExtent::Seeds(SeedRange::new(seed, count)),
-            SeedsChoice::Range(range) => SweepExtent::Seeds(range),
-            SeedsChoice::Within(limit) => SweepExtent::Within { first: seed, limit },
-        });
+        let options = &self.case_runner.options;
+        let sweep = options.seeds.map(|seeds| SweepExtent::new(seed, seeds));
         let seeds = match &sweep {
             None => format!("seed {seed} (again: --seed {seed})"),
             Some(extent) => extent.to_string(),
         };
-        let profile = self.case_runner.options.active_profile.as_ref();
-        let profile = profile.map(|profile| {
-            let tags: Vec<_> = selection.selected.iter().map(|test| test.tags()).collect();
-            (profile.describe(), profile.describe_overrides(&tags))
-        });
+        let profile = options.describe_profile(&selection.selected);
         let header = header(
             selection.selected.len(),
             total,
             &seeds,
             self.case_runner.isolation.name(),
             &sandbox_probe,
-            profile.as_ref(),
+            profile.as_deref(),
         );
-        let options = &self.case_runner.options;
         if options.is_json() {
             print_error(format_args!("{header}"));
         } else {
@@ -295,8 +286,7 @@ impl TestRun {
         summary.unmet = unmet;
         summary.took = took;
         let profile = options.active_profile.as_ref();
-        let profile = profile.map(|profile| profile.describe());
-        summary.profile = profile.as_deref();
+        summary.profile = profile.map(ActiveProfile::description);
         let mut written = reports::write(&summary, &options);
         match trace.finish(&summary, self.interruption.signal().is_some()) {
             Ok(path) => written.paths.extend(path),

@@ -1,5 +1,6 @@
 //! The seeds of a sweep, and the order in which threads take its cases.
 
+use crate::runner::cli::seeds::SeedsChoice;
 use clarity_chaos_record::{Seed, SeedRange};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,15 @@ pub(crate) enum SweepExtent {
 }
 
 impl SweepExtent {
+    /// Returns the extent of a sweep that starts at `first`. A range of seeds has its own start.
+    pub(crate) fn new(first: Seed, seeds: SeedsChoice) -> Self {
+        match seeds {
+            SeedsChoice::Count(count) => Self::Seeds(SeedRange::new(first, count)),
+            SeedsChoice::Range(range) => Self::Seeds(range),
+            SeedsChoice::Within(limit) => Self::Within { first, limit },
+        }
+    }
+
     /// Returns the seeds that the sweep can reach.
     pub(crate) fn reachable(self) -> SeedRange {
         match self {

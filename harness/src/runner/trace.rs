@@ -26,7 +26,7 @@ const RUN: u64 = 0;
 
 /// The trace of a run. Does nothing without `--trace`.
 #[derive(Debug)]
-pub(crate) struct Trace {
+pub(crate) struct RunTrace {
     began: Instant,
     file: Option<Mutex<TraceFile>>,
 }
@@ -55,7 +55,7 @@ impl Phase {
 /// The run of a test that has begun.
 #[derive(Debug)]
 pub(crate) struct CaseSpan<'a> {
-    trace: &'a Trace,
+    trace: &'a RunTrace,
     slot: u64,
     /// The event of the run, without its end.
     event: Value,
@@ -63,7 +63,7 @@ pub(crate) struct CaseSpan<'a> {
     phases: Vec<(Phase, u64)>,
 }
 
-impl Trace {
+impl RunTrace {
     /// Creates the file of the trace. Replaces an older file.
     ///
     /// # Errors

@@ -241,3 +241,39 @@ fn trace_that_cannot_be_written_fails_the_run() {
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert!(ran.stderr.contains("/dev/null/trace"), "{}", ran.stderr);
 }
+
+/// The trace of a run whose disk becomes full has the events that were written.
+#[cfg(target_os = "linux")]
+#[test]
+fn full_disk_leaves_a_valid_trace_and_fails_the_run() {
+    let script = r#"
+        mkdir "$TMPDIR/disk"
+        mount -t tmpfs -o size=16k none "$TMPDIR/disk"
+        code=0; "$@" || code=$?
+        cp "$TMPDIR/disk/trace" "$TMPDIR/../copy"
+        exit "$code""#;
+    let suite = suite();
+    let (trace, copy) = (
+        suite.tmp().join("disk/trace"),
+        suite.tmp().with_file_name("copy"),
+    );
+    let Some(suite) = super::mount_namespace::within(suite, script) else {
+        return;
+    };
+    let sweep = [
+        "--exact",
+        "sweeps::never_fails",
+        "--seeds",
+        "0..100",
+        "--trace",
+    ];
+    let ran = suite.run(sweep.iter().chain(&[trace.to_str().unwrap()]));
+    assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
+    let words = format!(
+        "failed to write the trace {}: No space left",
+        trace.display()
+    );
+    assert!(ran.stderr.contains(&words), "{}", ran.stderr);
+    let written = Trace::read(&copy).of("test", "X").count();
+    assert!((1..100).contains(&written), "{written}");
+}

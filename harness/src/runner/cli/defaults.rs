@@ -82,6 +82,13 @@ impl Options {
         settings
     }
 
+    /// Describes the profile, and each override with the number of `tests` that it matches. Returns
+    /// `None` without a file of profiles.
+    pub(crate) fn describe_profile(&self, tests: &[&TestCase]) -> Option<String> {
+        let profile = self.active_profile.as_ref()?;
+        Some(profile.describe(tests))
+    }
+
     /// Returns all filters. A test is selected if it matches at least one filter, or if there are
     /// no filters.
     pub(crate) fn filters(&self) -> impl Iterator<Item = &str> {

@@ -25,15 +25,17 @@ impl Options {
     /// Parses the process's arguments and environment variables. Ends the process with code 2 after
     /// an error, and with code 0 after `--help`.
     pub(crate) fn parse_or_exit(origin: &Origin) -> Self {
-        Self::parse(origin).unwrap_or_else(|error| error.format(&mut command()).exit())
+        Self::parse(origin).unwrap_or_else(|error| error.exit())
     }
 
     /// Parses the command line twice: the first time for the profile, and then with its settings as
     /// defaults.
     fn parse(origin: &Origin) -> Result<Self, clap::Error> {
         let arguments = || std::env::args_os();
+        let with_usage = |error: clap::Error| error.format(&mut command());
         let matches = command().try_get_matches_from(arguments())?;
-        let profile = ProfileOptions::from_arg_matches(&matches)?;
+        let profile = ProfileOptions::from_arg_matches(&matches).map_err(with_usage)?;
+        // An error in the file has nothing to do with the usage of the command line.
         let profile = profile_loading::load(&profile, origin).map_err(invalid)?;
         let matches = match &profile {
             None => matches,
@@ -41,7 +43,7 @@ impl Options {
                 profile_loading::apply(profile, command()).try_get_matches_from(arguments())?
             }
         };
-        Self::from_matches(&matches, profile)
+        Self::from_matches(&matches, profile).map_err(with_usage)
     }
 
     fn from_matches(
@@ -73,7 +75,7 @@ impl Options {
             };
             match &options.active_profile {
                 None => conflict,
-                Some(profile) => format!("{conflict} (with the profile {})", profile.describe()),
+                Some(profile) => format!("{conflict} (with the profile {})", profile.description()),
             }
         });
         match conflict.or_else(|| options.nightly.time_limits().err()) {

@@ -7,7 +7,7 @@ use super::profile_options::ProfileOptions;
 use super::test_settings::TestOverride;
 use crate::registration::origin::Origin;
 use crate::runner::profiles::{
-    DEFAULT, Kind, PlacedError, ProfileFile, Setting, WorkspaceRoot, fill,
+    DEFAULT, PlacedError, ProfileFile, Setting, SettingType, WorkspaceRoot, fill,
 };
 use crate::runner::standard_streams::print_error;
 use clap::error::{ContextKind, ErrorKind};
@@ -85,12 +85,8 @@ pub(super) fn load(
             ));
         }
     }
-    Ok(Some(ActiveProfile {
-        names: chain.iter().map(|(name, _)| (*name).to_owned()).collect(),
-        file: path,
-        settings,
-        overrides,
-    }))
+    let names: Vec<&str> = chain.iter().map(|(name, _)| *name).collect();
+    Ok(Some(ActiveProfile::new(&names, &path, settings, overrides)))
 }
 
 /// Makes the settings the defaults of the options.
@@ -128,7 +124,7 @@ fn is_absent(path: &Path, error: &io::Error) -> bool {
 /// start at the directory that contains `.config`, or else at the directory of the file.
 fn located(setting: &Setting, file: &Path, origin: &Origin) -> Setting {
     let mut setting = setting.clone();
-    if setting.key.kind == Kind::Path {
+    if setting.key.value_type == SettingType::Path {
         let directory = file.parent().unwrap_or(file);
         let base = match directory.parent() {
             Some(parent) if directory.ends_with(".config") => parent,

@@ -1,6 +1,6 @@
 //! Parses the file of profiles. Checks names and types; the command line checks the values.
 
-use super::keys::{KEYS, Key, Kind, NOT_IN_PROFILES};
+use super::keys::{KEYS, Key, NOT_IN_PROFILES, SettingType};
 use super::placeholders;
 use super::position::{PlacedError, Position};
 use crate::runner::suggestion::suggestion;
@@ -59,7 +59,7 @@ impl ProfileFile {
     /// placeholder, or a profile to inherit.
     pub(crate) fn parse(text: &str) -> Result<Self, PlacedError> {
         let table = DeTable::parse(text).map_err(|error| syntax_error(text, &error))?;
-        Parser { text }.file(table.get_ref())
+        ProfileParser { text }.file(table.get_ref())
     }
 
     /// Returns the profile `name`, the profile that it inherits, and so on. The last one is the
@@ -127,11 +127,11 @@ impl ProfileFile {
     }
 }
 
-struct Parser<'i> {
+struct ProfileParser<'i> {
     text: &'i str,
 }
 
-impl Parser<'_> {
+impl ProfileParser<'_> {
     fn place<T>(&self, spanned: &Spanned<T>) -> Position {
         Position::new(self.text, spanned.span().start)
     }
@@ -224,12 +224,12 @@ impl Parser<'_> {
                 ));
             }
             let names = || KEYS.iter().map(|key| key.name);
-            let all: Vec<&str> = names().collect();
-            return error(format!(
-                "expected a setting, found `{name}`{}; the settings are: {}",
-                suggestion(name, names()),
-                all.join(", ")
-            ));
+            let mut hint = suggestion(name, names());
+            if hint.is_empty() {
+                let all: Vec<&str> = names().collect();
+                hint = format!("; the settings are: {}", all.join(", "));
+            }
+            return error(format!("expected a setting, found `{name}`{hint}"));
         };
         if is_override && !key.is_per_test {
             let per_test = KEYS.iter().filter(|key| key.is_per_test);
@@ -248,16 +248,16 @@ impl Parser<'_> {
 
     /// Returns the value as text, if it has the type of `key`.
     fn value(&self, key: &Key, value: &Value<'_>) -> Result<String, PlacedError> {
-        match key.kind {
-            Kind::Text => self.string(key.name, value).map(ToOwned::to_owned),
-            Kind::Path => {
+        match key.value_type {
+            SettingType::Text => self.string(key.name, value).map(ToOwned::to_owned),
+            SettingType::Path => {
                 let path = self.string(key.name, value)?;
                 placeholders::check(path).map_err(|error| {
                     PlacedError::new(self.place(value), format!("{}: {error}", key.name))
                 })?;
                 Ok(path.to_owned())
             }
-            Kind::Number(least) => {
+            SettingType::Number(least) => {
                 let number = value.get_ref().as_integer().and_then(|number| {
                     let digits = number.as_str();
                     u64::from_str_radix(digits, number.radix()).ok()
@@ -270,7 +270,7 @@ impl Parser<'_> {
                     }
                 }
             }
-            Kind::Flag => match value.get_ref().as_bool() {
+            SettingType::Flag => match value.get_ref().as_bool() {
                 Some(flag) => Ok(flag.to_string()),
                 None => Err(self.unexpected(key.name, "a boolean", value)),
             },
@@ -311,7 +311,8 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> PlacedError {
     let span = error.span().unwrap_or(text.len()..text.len());
     let found = text.get(span.clone()).map(first_line).unwrap_or_default();
     let found = match found {
-        "" => String::new(),
+        "" if span.start >= text.len() => ", found the end of the file".to_owned(),
+        "" => ", found the end of the line".to_owned(),
         found => format!(", found `{found}`"),
     };
     let message = format!("{}{found}", error.message());

@@ -2,7 +2,7 @@
 
 /// The type of a setting's value in TOML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum SettingType {
     /// A string with the value of the option.
     Text,
     /// A string with a path, which can have placeholders.
@@ -18,56 +18,56 @@ pub(crate) enum Kind {
 pub(crate) struct Key {
     /// The name of the option, without `--`.
     pub(crate) name: &'static str,
-    pub(crate) kind: Kind,
+    pub(crate) value_type: SettingType,
     /// Whether an override can set it for some tests of a run.
     pub(crate) is_per_test: bool,
 }
 
-const fn key(name: &'static str, kind: Kind) -> Key {
+const fn key(name: &'static str, value_type: SettingType) -> Key {
     Key {
         name,
-        kind,
+        value_type,
         is_per_test: false,
     }
 }
 
-const fn per_test(name: &'static str, kind: Kind) -> Key {
+const fn per_test(name: &'static str, value_type: SettingType) -> Key {
     Key {
         name,
-        kind,
+        value_type,
         is_per_test: true,
     }
 }
 
 /// All settings.
 pub(crate) const KEYS: [Key; 27] = [
-    per_test("timeout", Kind::Text),
-    per_test("grace", Kind::Text),
-    per_test("retries", Kind::Number(0)),
-    per_test("sandbox", Kind::Text),
-    per_test("home", Kind::Text),
-    per_test("keep-dirs", Kind::Text),
-    per_test("log", Kind::Text),
-    key("slow-after", Kind::Text),
-    key("require-sandbox", Kind::Flag),
-    key("isolation", Kind::Text),
-    key("test-threads", Kind::Number(1)),
-    key("fail-fast", Kind::Flag),
-    key("known-seeds", Kind::Text),
-    key("regressions", Kind::Path),
-    key("check-determinism", Kind::Flag),
-    key("minimize", Kind::Text),
-    key("max-failures", Kind::Number(1)),
-    key("oracles", Kind::Text),
-    key("no-tests", Kind::Text),
-    key("junit", Kind::Path),
-    key("junit-strict", Kind::Flag),
-    key("junit-passed-output", Kind::Flag),
-    key("html", Kind::Path),
-    key("trace", Kind::Path),
-    key("history", Kind::Path),
-    key("verbose", Kind::Flag),
-    key("report-time", Kind::Flag),
+    per_test("timeout", SettingType::Text),
+    per_test("grace", SettingType::Text),
+    per_test("retries", SettingType::Number(0)),
+    per_test("sandbox", SettingType::Text),
+    per_test("home", SettingType::Text),
+    per_test("keep-dirs", SettingType::Text),
+    per_test("log", SettingType::Text),
+    key("slow-after", SettingType::Text),
+    key("require-sandbox", SettingType::Flag),
+    key("isolation", SettingType::Text),
+    key("test-threads", SettingType::Number(1)),
+    key("fail-fast", SettingType::Flag),
+    key("known-seeds", SettingType::Text),
+    key("regressions", SettingType::Path),
+    key("check-determinism", SettingType::Flag),
+    key("minimize", SettingType::Text),
+    key("max-failures", SettingType::Number(1)),
+    key("oracles", SettingType::Text),
+    key("no-tests", SettingType::Text),
+    key("junit", SettingType::Path),
+    key("junit-strict", SettingType::Flag),
+    key("junit-passed-output", SettingType::Flag),
+    key("html", SettingType::Path),
+    key("trace", SettingType::Path),
+    key("history", SettingType::Path),
+    key("verbose", SettingType::Flag),
+    key("report-time", SettingType::Flag),
 ];
 
 /// The options that no profile sets. They choose the tests, the seeds or the work of one run.
