@@ -255,6 +255,17 @@ fn settings_without_meaning_give_way_unless_given() {
 }
 
 #[test]
+fn given_seed_runs_before_known_seeds_of_the_profile() {
+    let workspace = Workspace::new("[profile.default]\nknown-seeds = \"first\"\n");
+    let test = "endings::fails";
+    fs::write(workspace.suite.regressions(), format!("{test} 5\n")).unwrap();
+    for (more, seed) in [(&["--seed", "7"][..], 7), (&[], 5)] {
+        let ran = workspace.run(&[&["--exact", test], more].concat(), &[]);
+        assert_eq!(ran.records[test].root_seed.get(), seed, "{}", ran.stdout);
+    }
+}
+
+#[test]
 fn flag_of_a_profile_is_unset_by_its_variable() {
     let workspace = Workspace::new("[profile.default]\nverbose = true\n");
     let verbose = |variables: &[(&str, &str)]| {

@@ -121,6 +121,10 @@ impl Options {
         if self.seeds.is_none() && !given("max-failures") {
             self.max_failures = None;
         }
+        // A given seed must be the first one, as without a profile.
+        if self.seed.is_some() && !given("known-seeds") {
+            self.known_seeds = None;
+        }
         if in_threads && !given("test-threads") {
             self.libtest.test_threads = None;
         }

@@ -326,3 +326,70 @@ fn first_line(text: &str) -> &str {
         .nth(60)
         .map_or(line, |(end, _)| &line[..end])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TEXT: &str = r#"
+        # Umlauts: ä ö ü
+        [profile.default]
+        timeout = "1m"
+        history = "ä/{package}/{target}"
+
+        [profile.ci]
+        retries = 0x2
+        verbose = true
+
+        [[profile.ci.overrides]]
+        filter = "slow and (model or größer)"
+        timeout = "5m"
+
+        [profile."with space"]
+        inherits = "ci"
+    "#;
+
+    #[test]
+    fn chain_ends_with_the_default_profile() {
+        let file = ProfileFile::parse(TEXT).unwrap();
+        let names = |name| {
+            let chain = file.chain(name).unwrap();
+            chain
+                .iter()
+                .map(|(name, _)| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("default"), ["default"]);
+        assert_eq!(names("ci"), ["ci", "default"]);
+        assert_eq!(names("with space"), ["with space", "ci", "default"]);
+        assert!(file.chain("other").is_err());
+        let empty = ProfileFile::parse("").unwrap();
+        assert_eq!(empty.chain(DEFAULT).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn integer_of_another_base_is_a_decimal_value() {
+        let file = ProfileFile::parse(TEXT).unwrap();
+        let ci = file.chain("ci").unwrap()[0].1;
+        let retries = ci.settings.iter().find(|one| one.key.name == "retries");
+        assert_eq!(retries.unwrap().value, "2");
+    }
+
+    #[test]
+    fn each_damaged_file_is_parsed_or_refused_with_a_place() {
+        let lines = TEXT.lines().count();
+        let ends = TEXT.char_indices().map(|(end, _)| end);
+        for end in ends {
+            for damaged in [
+                TEXT[..end].to_owned(),
+                format!("{}={}", &TEXT[..end], &TEXT[end..]),
+            ] {
+                if let Err(error) = ProfileFile::parse(&damaged) {
+                    let error = error.to_string();
+                    let line = error.split(':').next().unwrap().parse::<usize>().unwrap();
+                    assert!((1..=lines).contains(&line), "{error}: {damaged}");
+                }
+            }
+        }
+    }
+}
