@@ -1,5 +1,5 @@
-//! The guide: a first bug in ten minutes, faults, selecting tests, reports, sweeps, the sandbox,
-//! troubleshooting, and continuous integration.
+//! The guide: a first bug in ten minutes, faults, selecting tests, profiles, reports, sweeps, the
+//! sandbox, troubleshooting, and continuous integration.
 
 #[doc = include_str!("../guide/ten_minutes.md")]
 pub mod ten_minutes {}
@@ -27,6 +27,9 @@ pub mod faults {
 
 #[doc = include_str!("../guide/selecting.md")]
 pub mod selecting {}
+
+#[doc = include_str!("../guide/profiles.md")]
+pub mod profiles {}
 
 #[doc = include_str!("../guide/reports.md")]
 pub mod reports {}

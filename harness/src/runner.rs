@@ -19,6 +19,7 @@ mod list;
 mod log_file;
 mod minimizer;
 mod output_bound;
+mod profiles;
 mod provenance;
 mod regressions;
 mod repetition;
@@ -31,11 +32,14 @@ mod run_overrides;
 mod sandbox_probe;
 mod selection;
 mod standard_streams;
+mod suggestion;
 mod suspensions;
 mod sweep;
+mod sweep_extent;
 mod tag_expr;
 mod target_directory;
 mod threads;
+mod trace;
 mod verdict;
 mod worker;
 mod worker_pool;
@@ -63,7 +67,7 @@ use std::time::Duration;
 /// Runs tests, lists tests or makes reports, as the arguments of the process require. Returns the
 /// exit code.
 pub(crate) fn main(origin: &Origin) -> ExitCode {
-    let options = Options::parse_or_exit();
+    let options = Options::parse_or_exit(origin);
     let tests = registration::all();
     let duplicates = registration::duplicates(&tests);
     if !duplicates.is_empty() {

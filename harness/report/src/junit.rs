@@ -80,6 +80,7 @@ pub fn render_junit(run: &Summary<'_>, options: &JunitOptions) -> io::Result<Str
         records,
         unmet,
         took,
+        profile,
         ..
     } = *run;
     let mut report = Report::new(suite);
@@ -87,6 +88,9 @@ pub fn render_junit(run: &Summary<'_>, options: &JunitOptions) -> io::Result<Str
     tests
         .add_property(Property::new("seed", seed.to_string()))
         .set_time(took);
+    if let Some(profile) = profile {
+        tests.add_property(Property::new("profile", profile));
+    }
     if let Some(record) = records.first() {
         tests.add_property(Property::new("isolation", record.isolation.name()));
         for (part, enforcement) in record.sandbox.parts() {

@@ -19,10 +19,13 @@ pub struct Summary<'a> {
     pub unmet: &'a [String],
     /// The duration of the run, in real time.
     pub took: Duration,
+    /// The profile whose settings the run had, with its file. `None` if there is no such file.
+    pub profile: Option<&'a str>,
 }
 
 impl<'a> Summary<'a> {
-    /// Creates a summary of an ordinary run: no sweep, no unmet oracles, a duration of zero.
+    /// Creates a summary of an ordinary run: no sweep, no unmet oracles, a duration of zero, and
+    /// no profile.
     #[must_use]
     pub fn new(suite: &'a str, seed: Seed, records: &'a [Record]) -> Self {
         Self {
@@ -32,6 +35,7 @@ impl<'a> Summary<'a> {
             sweep: None,
             unmet: &[],
             took: Duration::ZERO,
+            profile: None,
         }
     }
 }

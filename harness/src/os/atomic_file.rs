@@ -18,6 +18,11 @@ pub(crate) fn write_json_atomically(path: &Path, value: &impl Serialize) -> io::
     write_atomically(path, &serde_json::to_vec(value)?)
 }
 
+/// Replaces a file as [`write_atomically`] does, and returns the new file, open for writing.
+pub(crate) fn create_atomically(path: &Path, content: &[u8]) -> io::Result<File> {
+    Ok(write_temporary(path, content)?.persist(path)?)
+}
+
 /// Replaces a file as [`write_atomically`] does. Even after a loss of power, a reader sees either
 /// the old or the new content.
 pub(crate) fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {

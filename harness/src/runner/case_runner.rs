@@ -5,11 +5,10 @@ use crate::data::case::{Case, CaseSpec, KeepPolicy};
 use crate::data::process_report::ProcessReport;
 use crate::journal::{self, Recovery, UndoneBy};
 use crate::os::directory_lock::lock_exclusive;
+use crate::registration::TestCase;
 use crate::registration::origin::Origin;
-use crate::registration::{NON_DESTRUCTIVE, TestCase};
 use crate::runner::captured_output;
-use crate::runner::cli::sandbox_scope::SandboxScope;
-use crate::runner::cli::{HomeChoice, KeepDirs, Options};
+use crate::runner::cli::{Options, TestSettings};
 use crate::runner::determinism;
 use crate::runner::evidence;
 use crate::runner::history::FailedWrites;
@@ -18,6 +17,7 @@ use crate::runner::kept_states::KeptStates;
 use crate::runner::replay;
 use crate::runner::run_overrides::RunOverrides;
 use crate::runner::suspensions::Suspensions;
+use crate::runner::trace::{Phase, RunTrace};
 use crate::runner::verdict;
 use crate::runner::worker_pool::{WorkerLease, WorkerPool};
 use crate::runner::workspace::Workspace;
@@ -44,6 +44,7 @@ pub(crate) struct CaseRunner {
     pub(crate) failed_writes: Mutex<FailedWrites>,
     /// The times during which the run was stopped.
     pub(crate) suspensions: Suspensions,
+    pub(crate) trace: RunTrace,
     pub(crate) workers: Arc<WorkerPool>,
     /// With `--check-determinism`: the workers for the second run of each test, and the directory
     /// of the whole run. The second run of a test takes place in a newly executed process.
@@ -53,13 +54,9 @@ pub(crate) struct CaseRunner {
 }
 
 impl CaseRunner {
-    /// Whether `--sandbox` requires the sandbox for this test.
+    /// Whether the settings of a test require the sandbox.
     pub(crate) fn sandboxes(&self, test: &TestCase) -> bool {
-        match self.options.sandbox {
-            SandboxScope::None => false,
-            SandboxScope::Marked => test.has_tag(NON_DESTRUCTIVE),
-            SandboxScope::All => true,
-        }
+        self.options.settings_of(test).sandboxes(test)
     }
 
     /// Returns the protections that a worker enforces on its tests. The worker is in the sandbox if
@@ -117,26 +114,23 @@ impl CaseRunner {
         test: &'static TestCase,
         overrides: &RunOverrides,
     ) -> (Record, io::Result<()>) {
-        let sandboxed = self.isolation != Isolation::Thread && self.sandboxes(test);
+        let mut span = self.trace.begin_case(test, overrides);
+        let settings = self.options.settings_of(test);
+        let sandboxed = self.isolation != Isolation::Thread && settings.sandboxes(test);
         let spec = CaseSpec {
             name: test.name().to_owned(),
             path: test.path().to_owned(),
             seed: overrides.root_seed.child("test", test.seed_name()),
-            timeout: overrides
-                .timeout
-                .or(test.timeout())
-                .unwrap_or(self.options.timeout),
-            grace: self.options.grace,
-            log: self.options.log.clone(),
+            timeout: overrides.timeout.unwrap_or(settings.timeout),
+            grace: settings.grace,
+            log: settings.log.clone(),
             fault_selection: overrides.restriction.clone(),
             late_starts: overrides.late_starts,
             kept_states: (overrides.keep == KeepPolicy::AsConfigured)
                 .then(|| self.kept_states.of_case(test.name(), overrides.root_seed)),
             sandboxed,
             // Outside of the sandbox, a test may need the user's home directory.
-            own_home: cfg!(target_os = "linux")
-                && sandboxed
-                && self.options.home == HomeChoice::Own,
+            own_home: cfg!(target_os = "linux") && sandboxed && settings.has_own_home(),
             lasting_threads: self
                 .origin
                 .lasting_threads
@@ -160,14 +154,17 @@ impl CaseRunner {
             Err(error) => {
                 let error = format!("cannot start the case: {error}");
                 record.verdict = Verdict::Lost { error };
+                span.end(&record);
                 return (record, Ok(()));
             }
         };
+        span.begin(Phase::Run);
         let began = Instant::now();
         let ended = match &mut executor {
             Executor::Worker(lease) => self.run_in_worker(lease, &case, overrides.is_quiet),
             Executor::InProcess(_) => runner_thread::run(&case, &|| self.workers.is_interrupted()),
         };
+        span.begin(Phase::CleanUp);
         let found = executor.workspace().evidence(&case);
         let touched = found.stray_files.touched;
         // A supervisor that has died may have left the test's process.
@@ -199,7 +196,7 @@ impl CaseRunner {
             }
             (_, Some(error)) => self.keep_states(&mut record, workspace, &case, touched, &error),
             (KeepPolicy::AsConfigured, None) => {
-                self.keep_or_remove(&mut record, workspace, &case, touched)
+                Self::keep_or_remove(&settings, &mut record, workspace, &case, touched)
             }
             (KeepPolicy::Never, None) => remove(workspace, &case, touched),
         };
@@ -216,6 +213,7 @@ impl CaseRunner {
             }
             Executor::Worker(_) | Executor::InProcess(_) => cleaned,
         };
+        span.end(&record);
         (record, cleaned)
     }
 
@@ -295,22 +293,13 @@ impl CaseRunner {
 
     /// Keeps or removes the directory of a case, as `--keep-dirs` requires.
     fn keep_or_remove(
-        &self,
+        settings: &TestSettings,
         record: &mut Record,
         workspace: &mut Workspace,
         case: &Case,
         touched: bool,
     ) -> io::Result<()> {
-        let keep = match self.options.keep_dirs {
-            KeepDirs::Never => false,
-            // An interrupted case says nothing about the code under test, so its directory is not
-            // kept.
-            KeepDirs::Failed => {
-                record.verdict.is_failure() && record.verdict != Verdict::Interrupted
-            }
-            KeepDirs::Always => true,
-        };
-        if keep {
+        if settings.keeps_directory(record) {
             record.kept_dir = Some(case.root().to_owned());
             with_context("keep", case, workspace.keep(case, touched))
         } else {

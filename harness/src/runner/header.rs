@@ -1,16 +1,18 @@
-//! Formats the first lines of a run: the number of tests, the seed, and the sandbox's enforced
-//! parts.
+//! Formats the first lines of a run: the number of tests, the seed, the sandbox's enforced parts,
+//! and the profile.
 
 use crate::runner::sandbox_probe::{ProbedTests, SandboxProbe};
 use crate::supervisor::remedies;
 use std::fmt::Write as _;
 
+/// Formats the lines. `profile` describes the profile and its overrides.
 pub(crate) fn header(
     selected: usize,
     total: usize,
     seeds: &str,
     isolation: &str,
     probe: &SandboxProbe,
+    profile: Option<&str>,
 ) -> String {
     let mut text = format!("chaos: {selected} of {total} tests, {seeds}, isolation {isolation}");
     let SandboxProbe { sandboxed, open } = probe;
@@ -33,6 +35,9 @@ pub(crate) fn header(
     if let Some(tests) = open {
         let _ = write!(text, "\n{}", title("no sandbox", tests));
         render_parts(&mut text, tests);
+    }
+    if let Some(profile) = profile {
+        let _ = write!(text, "\nprofile: {profile}");
     }
     text
 }

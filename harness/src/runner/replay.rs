@@ -2,8 +2,7 @@
 
 use crate::registration::origin::Origin;
 use crate::runner::cli::nightly_flags::TIME_LIMITS;
-use crate::runner::cli::sandbox_scope::SandboxScope;
-use crate::runner::cli::{DEFAULT_TIMEOUT, HomeChoice, Options, variables as variables_of_options};
+use crate::runner::cli::{HomeChoice, Options, variables as variables_of_options};
 use clarity_chaos_record::Seed;
 use std::env;
 use std::ffi::OsString;
@@ -21,20 +20,34 @@ pub(crate) fn case_command(
 ) -> String {
     let start = origin.command();
     let mut text = format!("{start} --exact {test} --seed {root_seed}");
-    if let Some(isolation) = options.isolation {
+    // The command finds the same profile. An option that only the profile sets is left out, since
+    // as an option it would also replace the profile's overrides.
+    let given = |option: &str| options.given.contains(option);
+    if let Some(config) = &options.profiles.config {
+        let config = std::path::absolute(config).unwrap_or_else(|_| config.clone());
+        let _ = write!(text, " --config {}", quoted(&config.to_string_lossy()));
+    }
+    if let Some(profile) = &options.profiles.profile {
+        let _ = write!(text, " --profile {}", quoted(profile));
+    }
+    if let (Some(isolation), true) = (options.isolation, given("isolation")) {
         let _ = write!(text, " --isolation {isolation}");
     }
-    if options.sandbox != SandboxScope::DEFAULT {
+    if given("sandbox") {
         let _ = write!(text, " --sandbox {}", options.sandbox);
     }
-    if options.home == HomeChoice::Runner {
-        text.push_str(" --home runner");
+    if given("home") {
+        let home = match options.home {
+            HomeChoice::Own => "own",
+            HomeChoice::Runner => "runner",
+        };
+        let _ = write!(text, " --home {home}");
     }
-    if options.timeout != DEFAULT_TIMEOUT {
+    if given("timeout") {
         let timeout = humantime::format_duration(options.timeout).to_string();
         let _ = write!(text, " --timeout {}", quoted(&timeout));
     }
-    if options.check_determinism {
+    if options.check_determinism && given("check_determinism") {
         text.push_str(" --check-determinism");
     }
     if options.nightly.ensures_time() {

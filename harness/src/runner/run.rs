@@ -10,8 +10,7 @@ use crate::registration::oracles;
 use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
 use crate::runner::case_runner::CaseRunner;
-use crate::runner::cli::Options;
-use crate::runner::cli::seeds::SeedsChoice;
+use crate::runner::cli::{ActiveProfile, Options};
 use crate::runner::console::Printer;
 use crate::runner::coverage_profile::profile_file;
 use crate::runner::exit_codes::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
@@ -28,9 +27,11 @@ use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
 use crate::runner::standard_streams::{self, print_error};
 use crate::runner::suspensions::Suspensions;
+use crate::runner::sweep_extent::SweepExtent;
+use crate::runner::trace::RunTrace;
 use crate::runner::worker_pool::{SharedByPools, WorkerPool};
 use crate::supervisor::run_dir::RunDir;
-use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
+use clarity_chaos_record::{Isolation, Record, Results, Seed, TestName};
 use clarity_chaos_report::{Summary, format_seconds};
 use std::collections::BTreeMap;
 use std::io;
@@ -112,6 +113,8 @@ impl TestRun {
             ))
         };
         let workers = pool(isolation);
+        let suite = format!("{}::{}", origin.package, origin.target);
+        let trace = RunTrace::new(options.trace.as_deref(), &suite, seed)?;
         let fresh = options
             .check_determinism
             .then(|| (pool(Isolation::Exec), dir.path().to_owned()));
@@ -143,6 +146,7 @@ impl TestRun {
                 isolation,
                 kept_states: KeptStates::new(&history.states())?,
                 suspensions: shared.suspensions,
+                trace,
                 failed_writes: Mutex::new(failed_writes),
                 workers,
                 fresh,
@@ -175,22 +179,21 @@ impl TestRun {
         let total = selection.selected.len() + selection.deselected.len();
         let sandbox_probe = SandboxProbe::new(&self.case_runner, &selection.selected)?;
         let seed = self.case_runner.seed;
-        let sweep = self.case_runner.options.seeds.map(|choice| match choice {
-            SeedsChoice::Count(count) => SeedRange::new(seed, count),
-            SeedsChoice::Range(range) => range,
-        });
-        let seeds = match sweep {
+        let options = &self.case_runner.options;
+        let sweep = options.seeds.map(|seeds| SweepExtent::new(seed, seeds));
+        let seeds = match &sweep {
             None => format!("seed {seed} (again: --seed {seed})"),
-            Some(seeds) => format!("seeds {seeds} (again: --seeds {seeds})"),
+            Some(extent) => extent.to_string(),
         };
+        let profile = options.describe_profile(&selection.selected);
         let header = header(
             selection.selected.len(),
             total,
             &seeds,
             self.case_runner.isolation.name(),
             &sandbox_probe,
+            profile.as_deref(),
         );
-        let options = &self.case_runner.options;
         if options.is_json() {
             print_error(format_args!("{header}"));
         } else {
@@ -207,7 +210,7 @@ impl TestRun {
         }
 
         match sweep {
-            Some(seeds) => self.sweep(&selection, seeds),
+            Some(extent) => self.sweep(&selection, extent),
             None => self.once(&selection, shuffle_seed),
         }
     }
@@ -263,6 +266,7 @@ impl TestRun {
             workers,
             fresh,
             failed_writes,
+            trace,
             ..
         } = self.case_runner;
         drop((workers, fresh));
@@ -281,7 +285,13 @@ impl TestRun {
         summary.sweep = sweep;
         summary.unmet = unmet;
         summary.took = took;
-        let written = reports::write(&summary, &options);
+        let profile = options.active_profile.as_ref();
+        summary.profile = profile.map(ActiveProfile::description);
+        let mut written = reports::write(&summary, &options);
+        match trace.finish(&summary, self.interruption.signal().is_some()) {
+            Ok(path) => written.paths.extend(path),
+            Err(error) => errors.push(error),
+        }
         errors.extend(written.errors);
         let (dir, left) = self.dir.end(self.has_kept.into_inner());
         if let Err(error) = left {

@@ -22,6 +22,8 @@ pub(crate) struct RunOverrides {
     pub(crate) late_starts: bool,
     /// The faults that take effect; `None` for all.
     pub(crate) restriction: Option<FaultSelection>,
+    /// The number of failed runs before this one that `--retries` repeated.
+    pub(crate) retry: usize,
 }
 
 impl RunOverrides {
@@ -35,6 +37,22 @@ impl RunOverrides {
             is_fresh: false,
             late_starts: false,
             restriction: None,
+            retry: 0,
+        }
+    }
+
+    /// Returns the purpose of the run, in words.
+    pub(crate) fn purpose(&self) -> &'static str {
+        if self.is_fresh {
+            "check of determinism"
+        } else if self.restriction.is_some() {
+            "minimization"
+        } else if self.is_quiet {
+            "repetition of a failure"
+        } else if self.retry > 0 {
+            "retry"
+        } else {
+            "test"
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::registration::TestCase;
 use crate::runner::cli::Options;
+use crate::runner::suggestion::suggestion;
 use clarity_chaos_record::Seed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -134,19 +135,4 @@ fn unknown_tags(tests: &[&'static TestCase], options: &Options) -> Vec<String> {
             warning
         })
         .collect()
-}
-
-/// The least Jaro–Winkler similarity of a suggested name to the wanted name. Equal names have the
-/// similarity 1.
-const SIMILAR: f64 = 0.8;
-
-/// Returns ` (did you mean …?)` with the most similar name, or an empty string if no name is
-/// similar.
-fn suggestion<'a>(wanted: &str, names: impl Iterator<Item = &'a str>) -> String {
-    names
-        .map(|name| (strsim::jaro_winkler(wanted, name), name))
-        .filter(|(similarity, _)| *similarity >= SIMILAR)
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .map(|(_, name)| format!(" (did you mean `{name}`?)"))
-        .unwrap_or_default()
 }

@@ -6,8 +6,9 @@ use crate::runner::case_runner::CaseRunner;
 use crate::runner::console::{Printer, ProgressDisplay, ProgressUnit, slow_test_line};
 use crate::runner::regressions::Regressions;
 use crate::runner::run_overrides::RunOverrides;
+use crate::runner::sweep_extent::{CaseQueue, SweepExtent};
 use crate::runner::threads;
-use clarity_chaos_record::{KEPT_FAILURES, Record, Results, Seed, SeedRange, Verdict};
+use clarity_chaos_record::{KEPT_FAILURES, Record, Results, Seed, Verdict};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) struct Sweep<'a> {
     pub(crate) case_runner: &'a CaseRunner,
     pub(crate) tests: &'a [&'static TestCase],
-    pub(crate) seeds: SeedRange,
+    pub(crate) extent: SweepExtent,
     pub(crate) regressions: &'a Regressions,
     pub(crate) printer: &'a Arc<Printer>,
 }
@@ -27,9 +28,8 @@ pub(crate) struct Sweep<'a> {
 struct SweepState<'a> {
     /// The cases of the regressions file, which run before all other cases.
     known: Vec<(&'static TestCase, Seed)>,
-    /// The number of cases of all shards together.
-    all: u64,
-    next: AtomicU64,
+    /// The cases of all shards together.
+    queue: CaseQueue,
     is_over: AtomicBool,
     failed: AtomicU64,
     /// The number of failed cases so far, by the test's name.
@@ -61,27 +61,30 @@ impl Sweep<'_> {
             .collect();
         let tests = u64::try_from(self.tests.len()).unwrap_or(u64::MAX);
         let regressions = u64::try_from(known.len()).unwrap_or(u64::MAX);
-        let all = regressions.saturating_add(self.seeds.count().saturating_mul(tests));
+        let queue = CaseQueue::new(regressions, tests, self.extent);
+        let all = queue.end();
         let shards = options.shard.map_or(1, |shard| shard.count());
+        let seeds = self.extent.reachable();
         let names = self.tests.iter().map(|test| test.name());
         let state = SweepState {
             known,
-            all,
-            next: AtomicU64::new(0),
+            queue,
             is_over: AtomicBool::new(false),
             failed: AtomicU64::new(0),
             failed_of: Mutex::default(),
-            results: Mutex::new(Results::new(suite, self.seeds, options.shard, names)),
+            results: Mutex::new(Results::new(suite, seeds, options.shard, names)),
             progress: self.progress_display(all / shards),
             on_record,
         };
         let threads = threads.min(usize::try_from(all).unwrap_or(usize::MAX));
         threads::run_on(threads, || self.work(&state));
         state.progress.finish();
+        let seeds = self.extent.reached(state.queue.seeds());
         let mut results = state
             .results
             .into_inner()
             .unwrap_or_else(PoisonError::into_inner);
+        results.seeds = seeds;
         if self.case_runner.workers.is_interrupted() {
             results.stop_reason = Some("the run was interrupted".to_owned());
         } else if let (true, Some(limit)) = (state.is_over.into_inner(), options.max_failures) {
@@ -97,17 +100,19 @@ impl Sweep<'_> {
         let slow_after = self.case_runner.options.slow_after;
         let slow = move |name: &str, age| slow_printer.print(&slow_test_line(name, age));
         let printer = Arc::clone(self.printer);
-        ProgressDisplay::start(ProgressUnit::Cases, cases, printer, slow_after, slow)
+        let unit = match self.extent.limit() {
+            None => ProgressUnit::Cases,
+            Some(limit) => ProgressUnit::CasesWithin(limit),
+        };
+        ProgressDisplay::start(unit, cases, printer, slow_after, slow)
     }
 
     fn work(&self, state: &SweepState<'_>) {
         let is_over =
             || state.is_over.load(Ordering::Relaxed) || self.case_runner.workers.is_interrupted();
-        while !is_over() {
-            let number = state.next.fetch_add(1, Ordering::Relaxed);
-            if number >= state.all {
-                return;
-            }
+        while !is_over()
+            && let Some(number) = state.queue.take()
+        {
             if let Some((test, seed)) = self.case(state, number) {
                 self.run_case(state, test, seed);
             }
@@ -122,9 +127,9 @@ impl Sweep<'_> {
             Some(case) => *case,
             None => {
                 let (tests, known) = (self.tests.len() as u64, state.known.len() as u64);
-                let offset = number - known;
+                let (offset, seeds) = (number - known, self.extent.reachable());
                 let test = usize::try_from(offset % tests).ok()?;
-                let (test, seed) = (*self.tests.get(test)?, self.seeds.at(offset / tests));
+                let (test, seed) = (*self.tests.get(test)?, seeds.at(offset / tests));
                 if self.regressions.seeds_of(test.name()).contains(&seed) {
                     return None;
                 }

@@ -46,6 +46,7 @@ mod panics;
 mod paused_sockets;
 mod plans;
 mod processes;
+mod profiles;
 #[cfg(target_os = "linux")]
 mod programs;
 #[cfg(target_os = "linux")]

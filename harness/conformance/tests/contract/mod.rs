@@ -52,6 +52,7 @@ mod pages;
 #[cfg(target_os = "linux")]
 mod paused_sockets;
 mod plans;
+mod profiles;
 #[cfg(target_os = "linux")]
 mod programs;
 #[cfg(target_os = "linux")]
@@ -65,11 +66,13 @@ mod selection;
 mod snapshots;
 #[cfg(target_os = "linux")]
 mod socket_paths;
+mod stress;
 #[cfg(target_os = "linux")]
 mod surroundings;
 mod sweeps;
 #[cfg(target_os = "linux")]
 mod temporary_directory;
+mod traces;
 mod verdicts;
 #[cfg(target_os = "linux")]
 mod wall_clocks;

@@ -88,7 +88,7 @@ fn unknown_tag_is_reported_with_the_nearest_tag() {
     let ran = run(&["tags", "--skip-tag", "slwo"]);
     assert_eq!(ran.code, Some(0));
     assert!(
-        ran.stderr.contains("no test has the tag `slwo` (did you mean `slow`?); the tags are: breaker, harmful, model, non_destructive, slow"),
+        ran.stderr.contains("no test has the tag `slwo` (did you mean `slow`?); the tags are: breaker, harmful, model, non_destructive, profiled, slow"),
         "{}",
         ran.stderr
     );

@@ -38,7 +38,7 @@ document.getElementById("outcome").append(
   ` — ${plural(run.tests.length, "test")}: ${counts.failed} failed, ${counts.passed} passed, ${counts.skipped} skipped, in ${duration(run.took_us)}`,
 );
 facts(document.getElementById("facts"), [
-  ["Seed", run.seed], ["Sweep", run.sweep], ["Commit", run.commit], ["Began", run.started_at], ["Isolation", run.isolation],
+  ["Seed", run.seed], ["Sweep", run.sweep], ["Commit", run.commit], ["Began", run.started_at], ["Isolation", run.isolation], ["Profile", run.profile],
 ]);
 facts(document.querySelector("#environment dl"), [
   ...run.sandbox.map(([part, enforced, detail]) => [part, `${enforced ? "✓" : "✗"} ${detail}`]), ["Machine", run.machine], ["Harness", run.harness],

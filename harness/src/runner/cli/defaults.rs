@@ -2,16 +2,25 @@
 
 use super::OracleMode;
 use super::options::Options;
+use super::test_settings::TestSettings;
+use crate::registration::TestCase;
 use crate::runner::cli::KnownSeeds;
+use crate::runner::cli::seeds::SeedsChoice;
 use clarity_chaos_record::Isolation;
 use libtest_mimic::FormatSetting;
 use std::io;
 
 impl Options {
-    /// Whether unmet oracles fail the run. By default, they fail the run only with `--seeds` or
-    /// `--merge`.
+    /// Whether unmet oracles fail the run. By default, they fail the run only with `--seeds`,
+    /// `--stress N` or `--merge`.
     pub(crate) fn enforces_oracles(&self) -> bool {
-        let default = if self.seeds.is_some() || !self.merge.is_empty() {
+        // With a duration, the speed of the machine decides the number of seeds. It must not decide
+        // whether the run fails.
+        let is_sweep = matches!(
+            self.seeds,
+            Some(SeedsChoice::Count(_) | SeedsChoice::Range(_))
+        );
+        let default = if is_sweep || !self.merge.is_empty() {
             OracleMode::Strict
         } else {
             OracleMode::Off
@@ -43,6 +52,41 @@ impl Options {
             (_, Some(threads)) => Ok(threads),
             (_, None) => Ok(std::thread::available_parallelism()?.get()),
         }
+    }
+
+    /// Returns the settings of a test without an override and without an attribute.
+    pub(super) fn settings(&self) -> TestSettings {
+        TestSettings {
+            timeout: self.timeout,
+            grace: self.grace,
+            retries: self.retries,
+            log: self.log.clone(),
+            sandbox: self.sandbox,
+            home: self.home,
+            keep_dirs: self.keep_dirs,
+        }
+    }
+
+    /// Returns the settings of a test. An override of the profile comes before the test's
+    /// attribute, and the attribute before the option.
+    pub(crate) fn settings_of(&self, test: &TestCase) -> TestSettings {
+        let mut settings = self.settings();
+        settings.timeout = test.timeout().unwrap_or(settings.timeout);
+        let overrides = self.active_profile.iter();
+        let overrides = overrides.flat_map(|profile| &profile.overrides);
+        let matching: Vec<_> = overrides.filter(|each| each.matches(test.tags())).collect();
+        // The first override that matches counts, so it is applied last.
+        for each in matching.into_iter().rev() {
+            each.apply(&mut settings);
+        }
+        settings
+    }
+
+    /// Describes the profile, and each override with the number of `tests` that it matches. Returns
+    /// `None` without a file of profiles.
+    pub(crate) fn describe_profile(&self, tests: &[&TestCase]) -> Option<String> {
+        let profile = self.active_profile.as_ref()?;
+        Some(profile.describe(tests))
     }
 
     /// Returns all filters. A test is selected if it matches at least one filter, or if there are

@@ -4,7 +4,10 @@
 //! The module `defaults` resolves defaults that depend on other options. The module `parsing`
 //! rejects options that conflict.
 
+use super::active_profile::ActiveProfile;
 use super::isolation::isolation;
+use super::profile_options::ProfileOptions;
+use super::stress::StressOption;
 use super::values::{duration, log_filter, positive_duration};
 use super::{HomeChoice, KeepDirs, KnownSeeds, NoTests, OracleMode, SeedChoice};
 use crate::runner::cli::nightly_flags::NightlyFlags;
@@ -14,6 +17,7 @@ use crate::runner::tag_expr::TagExpr;
 use clap::Parser;
 use clarity_chaos_record::{Isolation, Shard};
 use libtest_mimic::Arguments;
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -39,6 +43,12 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     pub(crate) nightly: NightlyFlags,
+
+    #[command(flatten)]
+    pub(crate) profiles: ProfileOptions,
+
+    #[command(flatten)]
+    pub(super) stress: StressOption,
 
     /// The filters after the first filter: libtest-mimic accepts only one, but users expect any
     /// number.
@@ -301,6 +311,16 @@ pub(crate) struct Options {
     )]
     pub(crate) html: Option<PathBuf>,
 
+    /// Write a trace in Chrome's format (chrome://tracing, ui.perfetto.dev) to this file, while the
+    /// tests run
+    #[arg(
+        long = "trace",
+        value_name = "FILE",
+        env = "CHAOS_TRACE",
+        help_heading = "Reports"
+    )]
+    pub(crate) trace: Option<PathBuf>,
+
     /// Regenerate reports from saved records (files or directories), without running tests; the
     /// latest record of each test counts
     #[arg(
@@ -349,7 +369,12 @@ pub(crate) struct Options {
     /// tag option.
     #[arg(skip)]
     pub(crate) ours_given: bool,
-}
 
-/// The default of `--timeout`.
-pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+    /// The names of the options that the command line or the environment sets.
+    #[arg(skip)]
+    pub(crate) given: BTreeSet<String>,
+
+    /// The profile of the run; `None` without a file of profiles.
+    #[arg(skip)]
+    pub(crate) active_profile: Option<ActiveProfile>,
+}

@@ -1,14 +1,20 @@
 //! Parses arguments and environment variables, and rejects options that conflict.
 
+use super::active_profile::ActiveProfile;
 use super::command::command;
 use super::nightly_flags::NightlyFlags;
 use super::options::Options;
+use super::profile_loading;
+use super::profile_options::ProfileOptions;
+use crate::registration::origin::Origin;
 use crate::runner::cli::sandbox_scope::SandboxScope;
 use crate::runner::cli::seeds::SeedsChoice;
+use crate::runner::profiles::KEYS;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args as _, CommandFactory as _, FromArgMatches as _};
 use clarity_chaos_record::Isolation;
 use libtest_mimic::Arguments;
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 
 /// The IDs of the tag options. Each of them counts as given even if only its environment variable
@@ -18,19 +24,37 @@ const SELECTING: [&str; 3] = ["tags", "skip_tags", "tag_expr"];
 impl Options {
     /// Parses the process's arguments and environment variables. Ends the process with code 2 after
     /// an error, and with code 0 after `--help`.
-    pub(crate) fn parse_or_exit() -> Self {
-        let mut command = command();
-        let parsed = command
-            .try_get_matches_from_mut(std::env::args_os())
-            .and_then(|matches| Self::from_matches(&matches));
-        match parsed {
-            Ok(options) => options,
-            Err(error) => error.format(&mut command).exit(),
-        }
+    pub(crate) fn parse_or_exit(origin: &Origin) -> Self {
+        Self::parse(origin).unwrap_or_else(|error| error.exit())
     }
 
-    fn from_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+    /// Parses the command line twice: the first time for the profile, and then with its settings as
+    /// defaults.
+    fn parse(origin: &Origin) -> Result<Self, clap::Error> {
+        let arguments = || std::env::args_os();
+        let with_usage = |error: clap::Error| error.format(&mut command());
+        let matches = command().try_get_matches_from(arguments())?;
+        let profile = ProfileOptions::from_arg_matches(&matches).map_err(with_usage)?;
+        // An error in the file has nothing to do with the usage of the command line.
+        let profile = profile_loading::load(&profile, origin).map_err(invalid)?;
+        let matches = match &profile {
+            None => matches,
+            Some(profile) => {
+                profile_loading::apply(profile, command()).try_get_matches_from(arguments())?
+            }
+        };
+        Self::from_matches(&matches, profile).map_err(with_usage)
+    }
+
+    fn from_matches(
+        matches: &ArgMatches,
+        profile: Option<ActiveProfile>,
+    ) -> Result<Self, clap::Error> {
         let mut options = Self::from_arg_matches(matches)?;
+        options.active_profile = profile;
+        options.given = given(matches);
+        options.resolve_stress().map_err(invalid)?;
+        options.resolve_profile();
         options.ours_given = own_options().any(|id| match matches.value_source(&id) {
             Some(ValueSource::CommandLine) => true,
             Some(ValueSource::EnvVariable) => SELECTING.contains(&id.as_str()),
@@ -44,13 +68,72 @@ impl Options {
         if options.nightly.fail_fast && options.seeds.is_some() {
             options.max_failures.get_or_insert(NonZeroU64::MIN);
         }
-        let conflict = options.conflict().map(ToOwned::to_owned);
-        match conflict.or_else(|| options.nightly.time_limits().err()) {
-            Some(conflict) => {
-                let kind = clap::error::ErrorKind::ValueValidation;
-                Err(clap::Error::raw(kind, format!("{conflict}\n")))
+        let conflict = options.conflict().map(|conflict| {
+            let conflict = match conflict.strip_prefix("--seeds: ") {
+                Some(rest) if options.given.contains("stress") => format!("--stress: {rest}"),
+                _ => conflict.to_owned(),
+            };
+            match &options.active_profile {
+                None => conflict,
+                Some(profile) => format!("{conflict} (with the profile {})", profile.description()),
             }
+        });
+        match conflict.or_else(|| options.nightly.time_limits().err()) {
+            Some(conflict) => Err(invalid(conflict)),
             None => Ok(options),
+        }
+    }
+
+    /// Makes `--stress` the seeds of the sweep.
+    fn resolve_stress(&mut self) -> Result<(), String> {
+        let Some(stress) = self.stress.stress else {
+            return Ok(());
+        };
+        if self.seeds.is_some() {
+            return Err("--stress: expected no --seeds, since both set the seeds".to_owned());
+        }
+        if matches!(stress, SeedsChoice::Within(_)) && self.shard.is_some() {
+            return Err(
+                "--stress DURATION: expected no --shard, since all shards must sweep the same seeds"
+                    .to_owned(),
+            );
+        }
+        self.seeds = Some(stress);
+        Ok(())
+    }
+
+    /// Drops the overrides that given options replace. Drops settings of the profile that have no
+    /// meaning together with given options.
+    fn resolve_profile(&mut self) {
+        let Some(profile) = &mut self.active_profile else {
+            return;
+        };
+        let given = |option: &str| self.given.contains(&option.replace('-', "_"));
+        for key in KEYS.iter().filter(|key| given(key.name)) {
+            for each in &mut profile.overrides {
+                each.drop_setting(key.name);
+            }
+        }
+        let in_threads = self.isolation == Some(Isolation::Thread);
+        if self.seeds.is_some() && !given("retries") {
+            self.retries = 0;
+        }
+        if self.seeds.is_none() && !given("max-failures") {
+            self.max_failures = None;
+        }
+        // A given seed must be the first one, as without a profile.
+        if self.seed.is_some() && !given("known-seeds") {
+            self.known_seeds = None;
+        }
+        if in_threads && !given("test-threads") {
+            self.libtest.test_threads = None;
+        }
+        if in_threads && !given("check-determinism") {
+            self.check_determinism = false;
+        }
+        let runs_tests = self.merge.is_empty() && self.records.is_empty();
+        if !runs_tests && !given("trace") {
+            self.trace = None;
         }
     }
 
@@ -118,6 +201,10 @@ impl Options {
                 self.max_failures.is_some() && !sweeps,
                 "--max-failures: expected --seeds as well",
             ),
+            (
+                self.trace.is_some() && !(self.merge.is_empty() && self.records.is_empty()),
+                "--trace: expected no --merge and no --records, since they run no tests",
+            ),
         ];
         conflicts
             .into_iter()
@@ -125,8 +212,29 @@ impl Options {
     }
 }
 
+fn invalid(text: String) -> clap::Error {
+    let kind = clap::error::ErrorKind::ValueValidation;
+    clap::Error::raw(kind, format!("{text}\n"))
+}
+
+/// Returns the IDs of the options that the command line or the environment sets.
+fn given(matches: &ArgMatches) -> BTreeSet<String> {
+    let ids = matches.ids().map(clap::Id::as_str);
+    ids.filter(|id| {
+        matches!(
+            matches
+                .try_get_raw(id)
+                .ok()
+                .and_then(|_| matches.value_source(id)),
+            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+        )
+    })
+    .map(ToOwned::to_owned)
+    .collect()
+}
+
 /// Lists the IDs of the options that libtest lacks.
-fn own_options() -> impl Iterator<Item = String> {
+pub(super) fn own_options() -> impl Iterator<Item = String> {
     let of_libtest = NightlyFlags::augment_args(Arguments::command());
     let is_known = move |id: &str| of_libtest.get_arguments().any(|known| known.get_id() == id);
     command()
@@ -146,7 +254,7 @@ mod tests {
         let arguments = ["chaos"].iter().chain(arguments);
         command()
             .try_get_matches_from(arguments)
-            .and_then(|matches| Options::from_matches(&matches))
+            .and_then(|matches| Options::from_matches(&matches, None))
     }
 
     #[test]

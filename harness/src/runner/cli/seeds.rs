@@ -1,15 +1,19 @@
-//! Parses `--seeds`: the root seeds of a sweep.
+//! The root seeds of a sweep: the values of `--seeds` and `--stress`.
 
 use clarity_chaos_record::{Seed, SeedRange};
 use std::str::FromStr;
+use std::time::Duration;
 
-/// The value of `--seeds`.
+/// The value of `--seeds` or `--stress`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SeedsChoice {
     /// This number of seeds, starting at the root seed of the run.
     Count(u64),
     /// All seeds of this range.
     Range(SeedRange),
+    /// As many seeds as begin within this time, starting at the root seed of the run. Only
+    /// `--stress` has this value.
+    Within(Duration),
 }
 
 impl FromStr for SeedsChoice {

@@ -21,22 +21,31 @@ pub(crate) enum ProgressUnit {
     Tests,
     /// Cases of a sweep.
     Cases,
+    /// Cases of a sweep, whose seeds begin within this time.
+    CasesWithin(Duration),
 }
 
 impl ProgressUnit {
     /// Returns the template of the display. The first line looks like `[#####-----] 4,811/10,000
     /// cases, 2 failed, 865/s, 6s left`. The second line shows the running tests.
     fn template(self, is_coloured: bool) -> String {
+        let bar = "[{wide_bar}] ";
         let counts = match self {
-            Self::Tests => "{human_pos}/{human_len} tests{prefix}, {elapsed}",
-            Self::Cases => "{human_pos}/{human_len} cases{prefix}, {rate}, {eta} left",
+            Self::Tests => format!("{bar}{{human_pos}}/{{human_len}} tests{{prefix}}, {{elapsed}}"),
+            Self::Cases => {
+                format!("{bar}{{human_pos}}/{{human_len}} cases{{prefix}}, {{rate}}, {{eta}} left")
+            }
+            Self::CasesWithin(limit) => {
+                let limit = format_seconds(limit);
+                format!("{{human_pos}} cases{{prefix}}, {{rate}}, {{elapsed}} of {limit}")
+            }
         };
         let running = if is_coloured {
             "{wide_msg:.dim}"
         } else {
             "{wide_msg}"
         };
-        format!("[{{wide_bar}}] {counts}\n{running}")
+        format!("{counts}\n{running}")
     }
 }
 
@@ -82,7 +91,7 @@ impl ProgressDisplay {
         slow: impl Fn(&str, Duration) + Send + 'static,
     ) -> Self {
         let style = ProgressStyle::with_template(&unit.template(printer.colours_the_bar()))
-            .expect("the templates are constants")
+            .expect("the templates are valid")
             .with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
                 let _ = write!(out, "{:.0}/s", state.per_sec());
             })

@@ -148,14 +148,18 @@ impl TestRun {
 
     /// Runs one case. Repeats a failed case with the same seed, up to `--retries` times.
     fn run_with_retries(&self, test: &'static TestCase, seed: Seed) -> Record {
+        let retries = self.case_runner.options.settings_of(test).retries;
         let mut failed_before = Vec::new();
         loop {
-            let (mut record, cleaned) =
-                self.case_runner.run_checked(test, &RunOverrides::new(seed));
+            let overrides = RunOverrides {
+                retry: failed_before.len(),
+                ..RunOverrides::new(seed)
+            };
+            let (mut record, cleaned) = self.case_runner.run_checked(test, &overrides);
             self.add_cleanup(&record, cleaned);
             let is_final = !record.verdict.is_failure()
                 || record.verdict == Verdict::Interrupted
-                || failed_before.len() >= self.case_runner.options.retries;
+                || failed_before.len() >= retries;
             if is_final {
                 record.failed_attempts = failed_before;
                 return record;

@@ -7,7 +7,8 @@ use crate::runner::console::{self, Printer};
 use crate::runner::regressions::Regressions;
 use crate::runner::selection::Selection;
 use crate::runner::sweep::Sweep;
-use clarity_chaos_record::{Results, SeedRange};
+use crate::runner::sweep_extent::SweepExtent;
+use clarity_chaos_record::Results;
 use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 impl TestRun {
     /// Runs every selected test with each seed. Runs only the cases of one shard if `--shard` is
     /// given.
-    pub(super) fn sweep(self, selection: &Selection, seeds: SeedRange) -> io::Result<ExitCode> {
+    pub(super) fn sweep(self, selection: &Selection, extent: SweepExtent) -> io::Result<ExitCode> {
         let Origin {
             package, target, ..
         } = self.case_runner.origin;
@@ -26,7 +27,7 @@ impl TestRun {
         let sweep = Sweep {
             case_runner: &self.case_runner,
             tests: &selection.selected,
-            seeds,
+            extent,
             regressions: &self.regressions,
             printer: &printer,
         };
