@@ -2,10 +2,12 @@
 //! decides the exit code.
 
 mod once;
+mod suspension;
 mod sweep;
 
 pub(crate) use self::sweep::save_regressions;
 
+use self::suspension::listen_for_suspensions;
 use crate::registration::oracles;
 use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
@@ -14,24 +16,26 @@ use crate::runner::cli::Options;
 use crate::runner::cli::seeds::SeedsChoice;
 use crate::runner::console::Printer;
 use crate::runner::coverage_profile::profile_file;
-use crate::runner::exit_codes::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
+use crate::runner::exit_codes::{
+    HARNESS_FAILED, NOTHING_SELECTED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED,
+};
 use crate::runner::header::header;
 use crate::runner::history::{FailedWrites, History, REMEDY};
 use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::minimizer;
+use crate::runner::recording::{RecordedRun, Replay};
 use crate::runner::regressions::Regressions;
 use crate::runner::repetition::Repetition;
 use crate::runner::reports;
 use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
 use crate::runner::standard_streams::{self, print_error};
-use crate::runner::suspensions::Suspensions;
 use crate::runner::worker_pool::{SharedByPools, WorkerPool};
 use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, SeedRange, TestName};
-use clarity_chaos_report::{Summary, format_seconds};
+use clarity_chaos_report::Summary;
 use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitCode;
@@ -49,6 +53,8 @@ pub(crate) struct TestRun {
     /// With `--last-failed` or `--failed-first`: the root seed of each failed test; `None` if the
     /// seed is unknown.
     failed: BTreeMap<String, Option<Seed>>,
+    /// With `--replay`: the recording.
+    replay: Option<Replay>,
     interruption: Interruption,
     began: Instant,
     /// The run's directory, which contains the directories of its workers.
@@ -156,6 +162,7 @@ impl TestRun {
             printer,
             regressions,
             failed,
+            replay: None,
             interruption,
             began: Instant::now(),
             dir,
@@ -163,6 +170,11 @@ impl TestRun {
             records: Mutex::default(),
             errors: Mutex::default(),
         })
+    }
+
+    /// Makes the run use the seeds of a recording, and compare its results with the recorded ones.
+    pub(crate) fn with_replay(self, replay: Option<Replay>) -> Self {
+        Self { replay, ..self }
     }
 
     /// Prints the header, runs the selected tests, and returns the exit code. `shuffle_seed` is the
@@ -180,6 +192,7 @@ impl TestRun {
             SeedsChoice::Range(range) => range,
         });
         let seeds = match sweep {
+            None if self.replay.is_some() => format!("recorded with seed {seed}"),
             None => format!("seed {seed} (again: --seed {seed})"),
             Some(seeds) => format!("seeds {seeds} (again: --seeds {seeds})"),
         };
@@ -263,6 +276,8 @@ impl TestRun {
             workers,
             fresh,
             failed_writes,
+            isolation,
+            kept_states,
             ..
         } = self.case_runner;
         drop((workers, fresh));
@@ -281,7 +296,19 @@ impl TestRun {
         summary.sweep = sweep;
         summary.unmet = unmet;
         summary.took = took;
-        let written = reports::write(&summary, &options);
+        let mut written = reports::write(&summary, &options);
+        if let Some(path) = &options.recording {
+            let run = RecordedRun {
+                origin: &origin,
+                options: &options,
+                isolation,
+                root_seed: seed,
+                kept_states: &kept_states,
+                records: &records,
+                is_interrupted: self.interruption.signal().is_some(),
+            };
+            written.add("recording", path, run.write(path));
+        }
         errors.extend(written.errors);
         let (dir, left) = self.dir.end(self.has_kept.into_inner());
         if let Err(error) = left {
@@ -296,6 +323,13 @@ impl TestRun {
                     let Record { name, output, .. } = record;
                     printer.print(&format!("---- {name} printed ----\n{}\n", output.text));
                 }
+            }
+        }
+        if let Some(replay) = &self.replay {
+            let comparison = replay.compare(&records);
+            match options.is_json() {
+                true => printer.print_to_stderr(&comparison),
+                false => printer.print(&comparison),
             }
         }
         print(&FinishedRun {
@@ -319,39 +353,12 @@ impl TestRun {
             ExitCode::from(TESTS_FAILED)
         } else if !errors.is_empty() {
             ExitCode::from(HARNESS_FAILED)
+        } else if self.replay.is_some_and(|replay| !replay.is_complete()) {
+            ExitCode::from(NOTHING_SELECTED)
         } else {
             ExitCode::SUCCESS
         })
     }
-}
-
-/// Stops the tests when Ctrl-Z stops the run, and continues them with the run.
-fn listen_for_suspensions(
-    suspensions: &Suspensions,
-    pools: &[Option<&Arc<WorkerPool>>],
-    printer: &Arc<Printer>,
-) -> io::Result<()> {
-    let pools: Vec<Weak<WorkerPool>> = pools
-        .iter()
-        .flatten()
-        .map(|pool| Arc::downgrade(pool))
-        .collect();
-    let (pools_to_resume, printer) = (pools.clone(), Arc::clone(printer));
-    let suspend = move || {
-        pools
-            .iter()
-            .filter_map(Weak::upgrade)
-            .for_each(|pool| pool.suspend())
-    };
-    let resume = move |took: Duration| {
-        let pools = pools_to_resume.iter().filter_map(Weak::upgrade);
-        pools.for_each(|pool| pool.resume());
-        printer.print_to_stderr(&format!(
-            "\ncontinued after {}: the time limits stood still; real deadlines inside of the tests went on",
-            format_seconds(took)
-        ));
-    };
-    suspensions.listen(suspend, resume)
 }
 
 /// The results that the summary of a run needs.

@@ -46,6 +46,8 @@ mod processes;
 #[cfg(target_os = "linux")]
 mod programs;
 #[cfg(target_os = "linux")]
+mod recordings;
+#[cfg(target_os = "linux")]
 mod resources;
 #[cfg(target_os = "linux")]
 mod snapshots;

@@ -52,6 +52,8 @@ mod plans;
 #[cfg(target_os = "linux")]
 mod programs;
 #[cfg(target_os = "linux")]
+mod recordings;
+#[cfg(target_os = "linux")]
 mod refusals;
 mod reports;
 #[cfg(target_os = "linux")]

@@ -14,6 +14,7 @@ use crate::runner::tag_expr::TagExpr;
 use clap::Parser;
 use clarity_chaos_record::{Isolation, Shard};
 use libtest_mimic::Arguments;
+use std::collections::BTreeSet;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -113,6 +114,16 @@ pub(crate) struct Options {
         help_heading = "Running"
     )]
     pub(crate) seed: Option<SeedChoice>,
+
+    /// Run the tests of a recording again, each with its recorded seed, and compare; say first what
+    /// differs here. FILTERs select among its tests
+    #[arg(
+        long = "replay",
+        value_name = "FILE",
+        conflicts_with_all = ["seed", "seeds", "last_failed", "failed_first", "merge", "records"],
+        help_heading = "Running"
+    )]
+    pub(crate) replay: Option<PathBuf>,
 
     /// Repeat a failed test with the same seed up to N times; a test that then passes is reported
     /// as flaky and does not fail the run
@@ -312,6 +323,16 @@ pub(crate) struct Options {
     )]
     pub(crate) records: Vec<PathBuf>,
 
+    /// Write the run to this file: records, kept directories, and the identity of binary and machine.
+    /// --replay runs it again, also elsewhere
+    #[arg(
+        long = "recording",
+        value_name = "FILE",
+        env = "CHAOS_RECORDING",
+        help_heading = "Reports"
+    )]
+    pub(crate) recording: Option<PathBuf>,
+
     /// Directory for the seed of the last run and for each test's latest record [default:
     /// chaos/PACKAGE/TARGET in Cargo's target directory]
     #[arg(
@@ -349,6 +370,10 @@ pub(crate) struct Options {
     /// tag option.
     #[arg(skip)]
     pub(crate) ours_given: bool,
+
+    /// The IDs of the options that an argument or an environment variable sets.
+    #[arg(skip)]
+    pub(crate) given: BTreeSet<String>,
 }
 
 /// The default of `--timeout`.

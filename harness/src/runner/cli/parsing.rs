@@ -29,6 +29,13 @@ impl Options {
         }
     }
 
+    /// Parses `arguments`, without the name of the program.
+    #[cfg(test)]
+    pub(crate) fn parse_for_tests(arguments: &[&str]) -> Self {
+        let matches = command().try_get_matches_from(["chaos"].iter().chain(arguments));
+        Self::from_matches(&matches.expect("the arguments are valid")).expect("no conflict")
+    }
+
     fn from_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let mut options = Self::from_arg_matches(matches)?;
         options.ours_given = own_options().any(|id| match matches.value_source(&id) {
@@ -36,6 +43,12 @@ impl Options {
             Some(ValueSource::EnvVariable) => SELECTING.contains(&id.as_str()),
             _ => false,
         });
+        options.given = own_options()
+            .filter(|id| {
+                let source = matches.value_source(id);
+                source.is_some_and(|source| source != ValueSource::DefaultValue)
+            })
+            .collect();
         let threads = matches.value_source("test_threads");
         if options.isolation == Some(Isolation::Thread) && threads == Some(ValueSource::EnvVariable)
         {
@@ -113,6 +126,10 @@ impl Options {
             (
                 sweeps && self.retries > 0,
                 "--retries: expected no --seeds, since a sweep does not repeat failures",
+            ),
+            (
+                self.recording.is_some() && std::env::var_os("NEXTEST_RUN_ID").is_some(),
+                "--recording: expected a run without nextest, which starts a process for each test: each would replace the file",
             ),
             (
                 self.max_failures.is_some() && !sweeps,
@@ -220,6 +237,9 @@ mod tests {
             &["--seeds", "9", "--max-failures", "0"],
             &["--results", "file"],
             &["--max-failures", "1"],
+            &["--replay", "file", "--seed", "1"],
+            &["--replay", "file", "--seeds", "2"],
+            &["--replay", "file", "--last-failed"],
             &["--shard", "3/2"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?} was accepted");
