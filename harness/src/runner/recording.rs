@@ -32,5 +32,6 @@ mod tests;
 mod trailer;
 mod unpacking;
 
+pub(crate) use self::fingerprint::Fingerprint;
 pub(crate) use self::recorded_run::RecordedRun;
 pub(crate) use self::replay::Replay;

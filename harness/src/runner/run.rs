@@ -25,7 +25,7 @@ use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::minimizer;
-use crate::runner::recording::{RecordedRun, Replay};
+use crate::runner::recording::{Fingerprint, RecordedRun, Replay};
 use crate::runner::regressions::Regressions;
 use crate::runner::repetition::Repetition;
 use crate::runner::reports;
@@ -55,6 +55,8 @@ pub(crate) struct TestRun {
     failed: BTreeMap<String, Option<Seed>>,
     /// With `--replay`: the recording.
     replay: Option<Replay>,
+    /// With `--recording`: the binary and the machine.
+    fingerprint: Option<Fingerprint>,
     interruption: Interruption,
     began: Instant,
     /// The run's directory, which contains the directories of its workers.
@@ -92,6 +94,9 @@ impl TestRun {
                   since this isolation does not capture their output"
             ));
         }
+        // Later, this thread may be restricted to one processor.
+        let fingerprint = options.recording.as_ref();
+        let fingerprint = fingerprint.map(|_| Fingerprint::of_this_process(origin));
         let (dir, recovery) = RunDir::create()?;
         for fault in &recovery.undone {
             print_error(format_args!(
@@ -163,6 +168,7 @@ impl TestRun {
             regressions,
             failed,
             replay: None,
+            fingerprint,
             interruption,
             began: Instant::now(),
             dir,
@@ -297,9 +303,9 @@ impl TestRun {
         summary.unmet = unmet;
         summary.took = took;
         let mut written = reports::write(&summary, &options);
-        if let Some(path) = &options.recording {
+        if let (Some(path), Some(fingerprint)) = (&options.recording, &self.fingerprint) {
             let run = RecordedRun {
-                origin: &origin,
+                fingerprint,
                 options: &options,
                 isolation,
                 root_seed: seed,

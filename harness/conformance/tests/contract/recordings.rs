@@ -8,7 +8,7 @@ use clarity_chaos_conformance::{RunOutput, Suite};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 const PASSES: &str = "endings::passes";
 const TELLS: &str = "endings::passes_and_tells";
@@ -145,6 +145,8 @@ fn other_end_is_named_and_settings_are_those_of_the_recording() {
             PLAN,
             "--sandbox",
             "none",
+            "--log",
+            "debug",
             "--timeout",
             "61s",
         ])
@@ -167,32 +169,27 @@ fn other_end_is_named_and_settings_are_those_of_the_recording() {
         &[
             "differs: variable TZ: recorded `UTC`, here not set",
             "differs: --timeout: recorded 61000 ms, here 62000 ms",
+            "differs: --sandbox: recorded none, here marked",
             "DIFFERENT  recordings::needs_a_file: recorded `passed`, now `panicked at ",
             "1 of 2 recorded tests ended as recorded",
         ],
     );
-    let sandbox = |ran: &RunOutput| ran.records[PLAN].sandbox.clone();
-    assert_eq!(sandbox(&replayed), sandbox(&ran));
+    assert!(!replayed.stdout.contains("--log"), "{}", replayed.stdout);
     assert_eq!(replayed.records[PLAN].timeout_ms, 62_000);
 }
 
 /// Writes a copy of the suite's binary, in which the test `TELLS` has another name.
 fn renamed_binary(suite: &Suite, to: &Path) {
-    let path = suite.command().get_program().to_owned();
-    let mut binary = fs::read(path).unwrap();
-    let (name, other) = (b"endings::passes_and_tells", b"endings::passes_and_kells");
-    let places: Vec<usize> = binary
-        .windows(name.len())
-        .enumerate()
-        .filter(|(_, window)| window == name)
-        .map(|(place, _)| place)
-        .collect();
-    assert!(!places.is_empty());
-    for place in places {
-        binary[place..place + name.len()].copy_from_slice(other);
-    }
-    fs::write(to, binary).unwrap();
-    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).unwrap();
+    // This process must not write the copy itself: a child of another thread could inherit the
+    // descriptor, and executing the copy would fail with ETXTBSY.
+    let script = r#"
+        sed 's/endings::passes_and_tells/endings::passes_and_kells/g' "$1" >"$2"
+        chmod 755 "$2""#;
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", script, "sh"]);
+    let program = suite.command().get_program().to_owned();
+    let status = shell.arg(program).arg(to).env("LC_ALL", "C").status();
+    assert!(status.unwrap().success());
 }
 
 #[test]

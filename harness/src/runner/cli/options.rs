@@ -323,7 +323,7 @@ pub(crate) struct Options {
     )]
     pub(crate) records: Vec<PathBuf>,
 
-    /// Write the run to this file: records, kept directories, and the identity of binary and machine.
+    /// Write the run to this file: records, kept directories, the identity of binary and machine;
     /// --replay runs it again, also elsewhere
     #[arg(
         long = "recording",

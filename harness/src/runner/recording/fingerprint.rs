@@ -28,7 +28,7 @@ const VARIABLES: [&str; 13] = [
 
 /// The facts on which a run may depend.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Fingerprint {
+pub(crate) struct Fingerprint {
     /// The Cargo package and the Cargo target that contain the tests.
     pub(super) suite: String,
     /// The version of the harness.
@@ -55,7 +55,7 @@ pub(super) struct Fingerprint {
 
 impl Fingerprint {
     /// Reads the facts of this process.
-    pub(super) fn of_this_process(origin: &Origin) -> Self {
+    pub(crate) fn of_this_process(origin: &Origin) -> Self {
         let variable = |name: &str| Some((name.to_owned(), env::var(name).ok()?));
         Self {
             suite: format!("{}::{}", origin.package, origin.target),

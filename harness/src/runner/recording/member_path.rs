@@ -7,8 +7,8 @@ const MAX_PATH: usize = 4096;
 ///
 /// # Errors
 ///
-/// When the path is empty, absolute or too long, or has an empty name, `.` or `..`. On Windows, also
-/// when a name has a character with a meaning in paths.
+/// When the path is empty, absolute or too long, or has an empty name, `.` or `..`. On Windows,
+/// also when a name has a character with a meaning in paths.
 pub(super) fn check(path: &[u8]) -> Result<(), String> {
     if path.len() > MAX_PATH {
         return Err(format!(

@@ -7,7 +7,6 @@ use super::recording_limits::RecordingLimits;
 use super::recording_writer::RecordingWriter;
 use crate::data::case::file_name;
 use crate::os::atomic_file::write_durably;
-use crate::registration::origin::Origin;
 use crate::runner::cli::Options;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::standard_streams::print_error;
@@ -23,7 +22,7 @@ const PRINTED: usize = 20;
 /// A run that has ended, for its recording.
 #[derive(Debug)]
 pub(crate) struct RecordedRun<'a> {
-    pub(crate) origin: &'a Origin,
+    pub(crate) fingerprint: &'a Fingerprint,
     pub(crate) options: &'a Options,
     pub(crate) isolation: Isolation,
     pub(crate) root_seed: Seed,
@@ -78,7 +77,7 @@ impl RecordedRun<'_> {
             recorded_at: humantime::format_rfc3339_seconds(SystemTime::now()).to_string(),
             root_seed: self.root_seed,
             is_interrupted: self.is_interrupted,
-            fingerprint: Fingerprint::of_this_process(self.origin),
+            fingerprint: self.fingerprint.clone(),
             settings: RecordedSettings::new(self.options, self.isolation),
             cases,
             left_out: Vec::new(),

@@ -1,7 +1,8 @@
 //! The settings of a recorded run that a replay uses again.
 
 use super::fingerprint::difference;
-use crate::runner::cli::Options;
+use crate::runner::cli::sandbox_scope::SandboxScope;
+use crate::runner::cli::{HomeChoice, Options};
 use clap::ValueEnum;
 use clarity_chaos_record::Isolation;
 use serde::{Deserialize, Serialize};
@@ -35,21 +36,29 @@ impl RecordedSettings {
         }
     }
 
-    /// Sets the options that the user has not given. Returns a line for each setting that differs
-    /// all the same.
+    /// Sets the options that the user has not given, unless a recorded setting protects the user's
+    /// files less. Returns a line for each setting that differs all the same.
     pub(super) fn apply(&self, options: &mut Options) -> Vec<String> {
         let is_open = |id: &str| !options.given.contains(id);
-        let isolation = is_open("isolation") && is_available(self.isolation);
+        let isolation = is_open("isolation") && is_contained(self.isolation);
         let [sandbox, home, timeout, grace] = ["sandbox", "home", "timeout", "grace"].map(is_open);
         let [log, check_determinism] = ["log", "check_determinism"].map(is_open);
         if isolation {
             options.isolation = Some(self.isolation);
         }
-        if sandbox && let Ok(value) = ValueEnum::from_str(&self.sandbox, false) {
+        let strictness = |scope| match scope {
+            SandboxScope::None => 0,
+            SandboxScope::Marked => 1,
+            SandboxScope::All => 2,
+        };
+        if sandbox
+            && let Ok(value) = SandboxScope::from_str(&self.sandbox, false)
+            && strictness(value) >= strictness(options.sandbox)
+        {
             options.sandbox = value;
         }
-        if home && let Ok(value) = ValueEnum::from_str(&self.home, false) {
-            options.home = value;
+        if home && self.home == name_of(HomeChoice::Own) {
+            options.home = HomeChoice::Own;
         }
         // A timeout of zero is no valid option.
         if timeout && self.timeout_ms > 0 {
@@ -91,11 +100,12 @@ impl RecordedSettings {
     }
 }
 
-/// Whether this system has the isolation.
-fn is_available(isolation: Isolation) -> bool {
+/// Whether the isolation contains tests, and this system has it.
+fn is_contained(isolation: Isolation) -> bool {
     match isolation {
         Isolation::Fork => cfg!(target_os = "linux"),
-        _ => true,
+        Isolation::Exec => true,
+        _ => false,
     }
 }
 
@@ -111,13 +121,12 @@ fn milliseconds(duration: Duration) -> u64 {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::runner::cli::sandbox_scope::SandboxScope;
 
     pub(in super::super) fn recorded() -> RecordedSettings {
         RecordedSettings {
             isolation: Isolation::Exec,
             sandbox: "all".to_owned(),
-            home: "runner".to_owned(),
+            home: "own".to_owned(),
             timeout_ms: 1_500,
             grace_ms: 20,
             log: "debug".to_owned(),
@@ -134,6 +143,29 @@ pub(super) mod tests {
         assert_eq!(options.timeout, Duration::from_millis(1_500));
         assert!(options.check_determinism);
         assert_eq!(RecordedSettings::new(&options, Isolation::Exec), recorded());
+    }
+
+    #[test]
+    fn apply_never_gives_tests_more_access() {
+        let weak = RecordedSettings {
+            isolation: Isolation::Thread,
+            sandbox: "none".to_owned(),
+            home: "runner".to_owned(),
+            ..recorded()
+        };
+        let mut options = Options::parse_for_tests(&[]);
+        let differences = weak.apply(&mut options);
+        assert_eq!(options.isolation, None);
+        assert_eq!(options.sandbox, SandboxScope::DEFAULT);
+        assert_eq!(options.home, HomeChoice::Own);
+        assert_eq!(
+            differences,
+            [
+                format!("--isolation: recorded thread, here {}", Isolation::DEFAULT),
+                "--sandbox: recorded none, here marked".to_owned(),
+                "--home: recorded runner, here own".to_owned(),
+            ]
+        );
     }
 
     #[test]

@@ -75,8 +75,8 @@ impl TestRun {
     }
 
     /// Returns the command that repeats this run. Returns `None` with `--last-failed` or
-    /// `--failed-first`: the selection depended on the history, which this run changes. Also returns
-    /// `None` with `--replay`, which has no seed.
+    /// `--failed-first`: the selection depended on the history, which this run changes. Also
+    /// returns `None` with `--replay`, which has no seed.
     fn rerun_command(&self, selection: &Selection, shuffle_seed: Option<u64>) -> Option<String> {
         let CaseRunner {
             origin,
