@@ -101,7 +101,7 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
         let listed = list::list(&mut io::stdout().lock(), &selection.selected, &options);
         return exit_code(listed.map(|()| ExitCode::SUCCESS));
     }
-    if let Some(replay) = &replay {
+    if let Some(replay) = &mut replay {
         replay.announce(origin, &history.recordings(), options.is_json());
     }
     if let Some(code) = refuse_empty_selection(&selection, &options) {

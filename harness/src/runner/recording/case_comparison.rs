@@ -9,7 +9,8 @@ use std::path::MAIN_SEPARATOR;
 pub(super) enum CaseComparison {
     /// The verdict and the faults are the recorded ones.
     Same,
-    /// The verdict is the recorded one. The text has the first fault that differs.
+    /// The verdict is the recorded one, but not the seed of the test, or the plan of faults. The
+    /// text has the first difference.
     OtherFaults(String),
     /// The verdict differs. The text has both verdicts.
     OtherVerdict(String),
@@ -32,6 +33,11 @@ impl CaseComparison {
         if !is_same(&recorded.verdict, &now.verdict) {
             let (recorded, now) = (summary(recorded), summary(now));
             return Self::OtherVerdict(format!("recorded `{recorded}`, now `{now}`"));
+        }
+        // The seed of a test also depends on its name or `seed_name`.
+        if recorded.seed != now.seed {
+            let (recorded, now) = (recorded.seed, now.seed);
+            return Self::OtherFaults(format!("recorded seed of the test {recorded}, now {now}"));
         }
         match different_fault(&recorded.faults, &now.faults) {
             Some(difference) => Self::OtherFaults(difference),
@@ -159,6 +165,10 @@ mod tests {
                 "{compared:?}"
             );
         }
+        let mut reseeded = record(Verdict::Passed, &[("x", 1)]);
+        reseeded.seed = Seed::new(3);
+        let compared = CaseComparison::new(&case("passed"), Some(&recorded), &reseeded);
+        assert!(matches!(compared, CaseComparison::OtherFaults(_)));
         let panicked = |place: &str| {
             let location = Some(place.to_owned());
             let message = "x".to_owned();

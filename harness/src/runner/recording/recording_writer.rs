@@ -161,7 +161,7 @@ impl RecordingWriter {
 
     /// Adds a file or a symlink. Returns the metadata of a directory, and adds nothing then.
     fn append_entry(&mut self, path: &Path, member: &Path) -> Result<Option<Metadata>, AddError> {
-        check(member.as_os_str().as_encoded_bytes()).map_err(io::Error::other)?;
+        check(&with_slashes(member)).map_err(io::Error::other)?;
         let found = fs::symlink_metadata(path)?;
         let kind = found.file_type();
         if kind.is_dir() {
@@ -188,8 +188,7 @@ impl RecordingWriter {
         found: &Metadata,
     ) -> Result<(), AddError> {
         let target = fs::read_link(path)?;
-        let bytes = [member.as_os_str(), target.as_os_str()].map(|path| path.as_encoded_bytes());
-        if !stays_inside(bytes[0], bytes[1]) {
+        if !stays_inside(&with_slashes(member), &with_slashes(&target)) {
             return Err(AddError::Failed(io::Error::other(format!(
                 "it is a symlink to {}, which may lead out of the kept directory",
                 target.display()
@@ -286,6 +285,16 @@ impl Write for BoundedBuffer {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Returns the path as in an archive, which separates names by slashes on each system.
+fn with_slashes(path: &Path) -> Vec<u8> {
+    let bytes = path.as_os_str().as_encoded_bytes().iter();
+    let slash = |byte: &u8| match *byte {
+        b'\\' if cfg!(windows) => b'/',
+        byte => byte,
+    };
+    bytes.map(slash).collect()
 }
 
 fn sorted_names(directory: &Path) -> io::Result<Vec<std::ffi::OsString>> {

@@ -50,23 +50,11 @@ impl Replay {
 
     /// Deselects the tests that are not in the recording. Finds a renamed test by its `seed_name`.
     pub(crate) fn select(&mut self, selection: &mut Selection, options: &Options) {
-        for case in &self.archive.manifest.cases {
-            let has_name = |test: &&TestCase| test.name() == case.name;
-            let had_name = |test: &&TestCase| test.seed_name() == case.name;
-            let test = selection
-                .all()
-                .find(|test| has_name(test))
-                .or_else(|| selection.all().find(|test| had_name(test)));
-            match test {
-                Some(test) => {
-                    self.cases
-                        .entry(test.name())
-                        .or_insert_with(|| case.clone());
-                }
-                None if is_selected(&case.name, options) => self.missing.push(case.name.clone()),
-                None => {}
-            }
-        }
+        let tests: Vec<&'static TestCase> = selection.all().collect();
+        let (cases, missing) = assign(&self.archive.manifest.cases, &tests);
+        self.cases = cases;
+        let missing = missing.into_iter();
+        self.missing = missing.filter(|name| is_selected(name, options)).collect();
         selection.deselect(|test| !self.cases.contains_key(test.name()));
         let selected = |name: &str| selection.selected.iter().any(|test| test.name() == name);
         self.cases.retain(|name, _| selected(name));
@@ -89,7 +77,7 @@ impl Replay {
 
     /// Prints the differences from the recorded run. Unpacks the kept directories into a directory
     /// below `parent`, and prints their places.
-    pub(crate) fn announce(&self, origin: &Origin, parent: &Path, to_stderr: bool) {
+    pub(crate) fn announce(&mut self, origin: &Origin, parent: &Path, to_stderr: bool) {
         let manifest = &self.archive.manifest;
         let (recorded, here) = (&manifest.fingerprint, Fingerprint::of_this_process(origin));
         let line = |text: String| match to_stderr {
@@ -135,6 +123,8 @@ impl Replay {
             ));
         }
         self.announce_directories(parent, &line);
+        // The memory of this process is also that of forked tests.
+        self.archive.bytes = Vec::new();
     }
 
     fn announce_directories(&self, parent: &Path, line: &dyn Fn(String)) {
@@ -205,6 +195,33 @@ impl Replay {
     }
 }
 
+/// Assigns each recorded case to a test, by the test's name or else by its `seed_name`. Also
+/// returns the names without a test.
+fn assign(
+    cases: &[RecordedCase],
+    tests: &[&'static TestCase],
+) -> (BTreeMap<&'static str, RecordedCase>, Vec<String>) {
+    let (mut assigned, mut missing) = (BTreeMap::new(), Vec::new());
+    let mut renamed = Vec::new();
+    for case in cases {
+        match tests.iter().find(|test| test.name() == case.name) {
+            Some(test) => {
+                assigned.insert(test.name(), case.clone());
+            }
+            None => renamed.push(case),
+        }
+    }
+    for case in renamed {
+        match tests.iter().find(|test| test.seed_name() == case.name) {
+            Some(test) if !assigned.contains_key(test.name()) => {
+                assigned.insert(test.name(), case.clone());
+            }
+            _ => missing.push(case.name.clone()),
+        }
+    }
+    (assigned, missing)
+}
+
 /// Escapes control characters. The text of a recording could otherwise control the terminal.
 fn visible(text: &str) -> String {
     let mut visible = String::with_capacity(text.len());
@@ -226,4 +243,52 @@ fn is_selected(name: &str, options: &Options) -> bool {
     let mut filters = options.filters().peekable();
     let named = filters.peek().is_none() || filters.any(matches);
     named && !options.libtest.skip.iter().any(|skip| matches(skip))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assign_prefers_names_and_names_the_rest() {
+        let test = |path| -> &'static TestCase {
+            Box::leak(Box::new(TestCase::new(path, "A scenario.", "r.rs", 1, &())))
+        };
+        let renamed = TestCase::new("c::new", "A scenario.", "r.rs", 1, &()).with_seed_name("old");
+        let tests = [test("c::same"), &*Box::leak(Box::new(renamed))];
+        let case = |name: &str| RecordedCase {
+            name: name.to_owned(),
+            root_seed: Seed::new(1),
+            verdict: "passed".to_owned(),
+            record: None,
+            directories: Vec::new(),
+        };
+        let assigned = |names: &[&str]| {
+            let cases: Vec<RecordedCase> = names.iter().map(|name| case(name)).collect();
+            let (assigned, missing) = assign(&cases, &tests);
+            let assigned = assigned.into_iter().map(|(test, case)| (test, case.name));
+            (assigned.collect::<Vec<_>>(), missing)
+        };
+        let pair = |test, case: &str| (test, case.to_owned());
+        assert_eq!(
+            assigned(&["old", "same", "gone"]),
+            (
+                vec![pair("new", "old"), pair("same", "same")],
+                vec!["gone".to_owned()]
+            )
+        );
+        // A test with the recorded name goes first. The former name has no test then.
+        assert_eq!(
+            assigned(&["old", "new"]),
+            (vec![pair("new", "new")], vec!["old".to_owned()])
+        );
+    }
+
+    #[test]
+    fn visible_text_has_no_control_characters() {
+        assert_eq!(
+            visible("a\u{1b}[31m\nb\u{9b}\u{e4}"),
+            "a\\u{1b}[31m\\nb\\u{9b}\u{e4}"
+        );
+    }
 }
