@@ -21,6 +21,7 @@ mod minimizer;
 mod output_bound;
 mod profiles;
 mod provenance;
+mod recording;
 mod regressions;
 mod repetition;
 mod replay;
@@ -53,6 +54,7 @@ use crate::runner::cli::{NoTests, Options, SeedChoice};
 use crate::runner::console::Printer;
 use crate::runner::exit_codes::{HARNESS_FAILED, NOTHING_SELECTED, TESTS_FAILED, USAGE};
 use crate::runner::history::{Failures, History};
+use crate::runner::recording::Replay;
 use crate::runner::regressions::Regressions;
 use crate::runner::run::{TestRun, save_regressions, unmet_oracles};
 use crate::runner::selection::Selection;
@@ -67,7 +69,7 @@ use std::time::Duration;
 /// Runs tests, lists tests or makes reports, as the arguments of the process require. Returns the
 /// exit code.
 pub(crate) fn main(origin: &Origin) -> ExitCode {
-    let options = Options::parse_or_exit(origin);
+    let mut options = Options::parse_or_exit(origin);
     let tests = registration::all();
     let duplicates = registration::duplicates(&tests);
     if !duplicates.is_empty() {
@@ -80,7 +82,20 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     if !options.records.is_empty() {
         return exit_code(report_from_records(origin, &options));
     }
+    let mut replay = match options.replay.clone() {
+        None => None,
+        Some(path) => match Replay::read(&path, &mut options) {
+            Ok(replay) => Some(replay),
+            Err(error) => {
+                print_error(format_args!("error: {error}"));
+                return ExitCode::from(USAGE);
+            }
+        },
+    };
     let mut selection = Selection::new(tests, &options);
+    if let Some(replay) = &mut replay {
+        replay.select(&mut selection, &options);
+    }
     let history = History::new(origin, options.history.as_deref());
     let failed = select_by_history(&mut selection, &history, &options);
     for warning in &selection.warnings {
@@ -89,6 +104,9 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     if options.libtest.list {
         let listed = list::list(&mut io::stdout().lock(), &selection.selected, &options);
         return exit_code(listed.map(|()| ExitCode::SUCCESS));
+    }
+    if let Some(replay) = &mut replay {
+        replay.announce(origin, &history.recordings(), options.is_json());
     }
     if let Some(code) = refuse_empty_selection(&selection, &options) {
         return code;
@@ -117,7 +135,8 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
             print_error(format_args!("warning: {path}: no test is called `{test}`"));
         }
     }
-    let seed = match root_seed(&options, &history) {
+    let replayed = replay.as_ref().map(Replay::root_seed);
+    let seed = match replayed.map_or_else(|| root_seed(&options, &history), Ok) {
         Ok(seed) => seed,
         Err(reason) => {
             print_error(format_args!("error: {reason}"));
@@ -126,7 +145,7 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     };
     exit_code(
         TestRun::new(origin, options, history, regressions, failed, seed)
-            .and_then(|run| run.execute(selection, shuffle_seed)),
+            .and_then(|run| run.with_replay(replay).execute(selection, shuffle_seed)),
     )
 }
 

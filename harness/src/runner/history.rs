@@ -6,6 +6,7 @@
 //!   last-seed
 //!   records/NAME.json
 //!   states/NAME/SEED/   copies of states in which the invariant of an exploration did not hold
+//!   recordings/DIGEST/  unpacked recordings, which `--replay` has run
 //!   profiles/           coverage data of the tests, unless `LLVM_PROFILE_FILE` is set
 //! ```
 
@@ -133,6 +134,11 @@ impl History {
     /// The directory for coverage data of the tests.
     pub(crate) fn profiles(&self) -> PathBuf {
         self.root.join("profiles")
+    }
+
+    /// The directory for unpacked recordings.
+    pub(crate) fn recordings(&self) -> PathBuf {
+        self.root.join("recordings")
     }
 
     fn record(&self, test: &str) -> PathBuf {

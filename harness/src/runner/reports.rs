@@ -21,15 +21,20 @@ pub(crate) struct WrittenReports {
 }
 
 impl WrittenReports {
-    fn write(&mut self, format: &str, path: &Path, report: io::Result<String>) {
-        let written = report.and_then(|text| write_atomically(path, text.as_bytes()));
+    /// Adds a report that `written` tells to be written or failed. `name` is the kind of report.
+    pub(crate) fn add(&mut self, name: &str, path: &Path, written: io::Result<()>) {
         let path = path.display();
         match written {
             Ok(()) => self.paths.push(path.to_string()),
-            Err(error) => self.errors.push(format!(
-                "failed to write the {format} report {path}: {error}"
-            )),
+            Err(error) => self
+                .errors
+                .push(format!("failed to write the {name} {path}: {error}")),
         }
+    }
+
+    fn write(&mut self, format: &str, path: &Path, report: io::Result<String>) {
+        let written = report.and_then(|text| write_atomically(path, text.as_bytes()));
+        self.add(&format!("{format} report"), path, written);
     }
 }
 

@@ -2,10 +2,12 @@
 //! decides the exit code.
 
 mod once;
+mod suspension;
 mod sweep;
 
 pub(crate) use self::sweep::save_regressions;
 
+use self::suspension::listen_for_suspensions;
 use crate::registration::oracles;
 use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
@@ -13,26 +15,28 @@ use crate::runner::case_runner::CaseRunner;
 use crate::runner::cli::{ActiveProfile, Options};
 use crate::runner::console::Printer;
 use crate::runner::coverage_profile::profile_file;
-use crate::runner::exit_codes::{HARNESS_FAILED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED};
+use crate::runner::exit_codes::{
+    HARNESS_FAILED, NOTHING_SELECTED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED,
+};
 use crate::runner::header::header;
 use crate::runner::history::{FailedWrites, History, REMEDY};
 use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::minimizer;
+use crate::runner::recording::{Fingerprint, RecordedRun, Replay};
 use crate::runner::regressions::Regressions;
 use crate::runner::repetition::Repetition;
 use crate::runner::reports;
 use crate::runner::sandbox_probe::SandboxProbe;
 use crate::runner::selection::Selection;
 use crate::runner::standard_streams::{self, print_error};
-use crate::runner::suspensions::Suspensions;
 use crate::runner::sweep_extent::SweepExtent;
 use crate::runner::trace::RunTrace;
 use crate::runner::worker_pool::{SharedByPools, WorkerPool};
 use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, TestName};
-use clarity_chaos_report::{Summary, format_seconds};
+use clarity_chaos_report::Summary;
 use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitCode;
@@ -50,6 +54,10 @@ pub(crate) struct TestRun {
     /// With `--last-failed` or `--failed-first`: the root seed of each failed test; `None` if the
     /// seed is unknown.
     failed: BTreeMap<String, Option<Seed>>,
+    /// With `--replay`: the recording.
+    replay: Option<Replay>,
+    /// With `--recording`: the binary and the machine.
+    fingerprint: Option<Fingerprint>,
     interruption: Interruption,
     began: Instant,
     /// The run's directory, which contains the directories of its workers.
@@ -87,6 +95,9 @@ impl TestRun {
                   since this isolation does not capture their output"
             ));
         }
+        // Later, this thread may be restricted to one processor.
+        let fingerprint = options.recording.as_ref();
+        let fingerprint = fingerprint.map(|_| Fingerprint::of_this_process(origin));
         let (dir, recovery) = RunDir::create()?;
         for fault in &recovery.undone {
             print_error(format_args!(
@@ -160,6 +171,8 @@ impl TestRun {
             printer,
             regressions,
             failed,
+            replay: None,
+            fingerprint,
             interruption,
             began: Instant::now(),
             dir,
@@ -167,6 +180,11 @@ impl TestRun {
             records: Mutex::default(),
             errors: Mutex::default(),
         })
+    }
+
+    /// Makes the run use the seeds of a recording, and compare its results with the recorded ones.
+    pub(crate) fn with_replay(self, replay: Option<Replay>) -> Self {
+        Self { replay, ..self }
     }
 
     /// Prints the header, runs the selected tests, and returns the exit code. `shuffle_seed` is the
@@ -182,6 +200,7 @@ impl TestRun {
         let options = &self.case_runner.options;
         let sweep = options.seeds.map(|seeds| SweepExtent::new(seed, seeds));
         let seeds = match &sweep {
+            None if self.replay.is_some() => format!("recorded with seed {seed}"),
             None => format!("seed {seed} (again: --seed {seed})"),
             Some(extent) => extent.to_string(),
         };
@@ -267,6 +286,8 @@ impl TestRun {
             fresh,
             failed_writes,
             trace,
+            isolation,
+            kept_states,
             ..
         } = self.case_runner;
         drop((workers, fresh));
@@ -287,10 +308,23 @@ impl TestRun {
         summary.took = took;
         let profile = options.active_profile.as_ref();
         summary.profile = profile.map(ActiveProfile::description);
+        let is_interrupted = self.interruption.signal().is_some();
         let mut written = reports::write(&summary, &options);
-        match trace.finish(&summary, self.interruption.signal().is_some()) {
+        match trace.finish(&summary, is_interrupted) {
             Ok(path) => written.paths.extend(path),
             Err(error) => errors.push(error),
+        }
+        if let (Some(path), Some(fingerprint)) = (&options.recording, &self.fingerprint) {
+            let run = RecordedRun {
+                fingerprint,
+                options: &options,
+                isolation,
+                root_seed: seed,
+                kept_states: &kept_states,
+                records: &records,
+                is_interrupted,
+            };
+            written.add("recording", path, run.write(path));
         }
         errors.extend(written.errors);
         let (dir, left) = self.dir.end(self.has_kept.into_inner());
@@ -306,6 +340,13 @@ impl TestRun {
                     let Record { name, output, .. } = record;
                     printer.print(&format!("---- {name} printed ----\n{}\n", output.text));
                 }
+            }
+        }
+        if let Some(replay) = &self.replay {
+            let comparison = replay.compare(&records);
+            match options.is_json() {
+                true => printer.print_to_stderr(&comparison),
+                false => printer.print(&comparison),
             }
         }
         print(&FinishedRun {
@@ -329,39 +370,12 @@ impl TestRun {
             ExitCode::from(TESTS_FAILED)
         } else if !errors.is_empty() {
             ExitCode::from(HARNESS_FAILED)
+        } else if self.replay.is_some_and(|replay| !replay.is_complete()) {
+            ExitCode::from(NOTHING_SELECTED)
         } else {
             ExitCode::SUCCESS
         })
     }
-}
-
-/// Stops the tests when Ctrl-Z stops the run, and continues them with the run.
-fn listen_for_suspensions(
-    suspensions: &Suspensions,
-    pools: &[Option<&Arc<WorkerPool>>],
-    printer: &Arc<Printer>,
-) -> io::Result<()> {
-    let pools: Vec<Weak<WorkerPool>> = pools
-        .iter()
-        .flatten()
-        .map(|pool| Arc::downgrade(pool))
-        .collect();
-    let (pools_to_resume, printer) = (pools.clone(), Arc::clone(printer));
-    let suspend = move || {
-        pools
-            .iter()
-            .filter_map(Weak::upgrade)
-            .for_each(|pool| pool.suspend())
-    };
-    let resume = move |took: Duration| {
-        let pools = pools_to_resume.iter().filter_map(Weak::upgrade);
-        pools.for_each(|pool| pool.resume());
-        printer.print_to_stderr(&format!(
-            "\ncontinued after {}: the time limits stood still; real deadlines inside of the tests went on",
-            format_seconds(took)
-        ));
-    };
-    suspensions.listen(suspend, resume)
 }
 
 /// The results that the summary of a run needs.

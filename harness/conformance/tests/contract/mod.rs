@@ -56,6 +56,8 @@ mod profiles;
 #[cfg(target_os = "linux")]
 mod programs;
 #[cfg(target_os = "linux")]
+mod recordings;
+#[cfg(target_os = "linux")]
 mod refusals;
 mod reports;
 #[cfg(target_os = "linux")]

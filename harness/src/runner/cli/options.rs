@@ -124,6 +124,16 @@ pub(crate) struct Options {
     )]
     pub(crate) seed: Option<SeedChoice>,
 
+    /// Run the tests of a recording again, each with its recorded seed, and compare; say first what
+    /// differs here. FILTERs select among its tests
+    #[arg(
+        long = "replay",
+        value_name = "FILE",
+        conflicts_with_all = ["seed", "seeds", "last_failed", "failed_first", "merge", "records"],
+        help_heading = "Running"
+    )]
+    pub(crate) replay: Option<PathBuf>,
+
     /// Repeat a failed test with the same seed up to N times; a test that then passes is reported
     /// as flaky and does not fail the run
     #[arg(
@@ -331,6 +341,16 @@ pub(crate) struct Options {
         help_heading = "Reports"
     )]
     pub(crate) records: Vec<PathBuf>,
+
+    /// Write the run to this file: records, kept directories, the identity of binary and machine;
+    /// --replay runs it again, also elsewhere
+    #[arg(
+        long = "recording",
+        value_name = "FILE",
+        env = "CHAOS_RECORDING",
+        help_heading = "Reports"
+    )]
+    pub(crate) recording: Option<PathBuf>,
 
     /// Directory for the seed of the last run and for each test's latest record [default:
     /// chaos/PACKAGE/TARGET in Cargo's target directory]

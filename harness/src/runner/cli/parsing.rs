@@ -46,6 +46,13 @@ impl Options {
         Self::from_matches(&matches, profile).map_err(with_usage)
     }
 
+    /// Parses `arguments`, without the name of the program.
+    #[cfg(test)]
+    pub(crate) fn parse_for_tests(arguments: &[&str]) -> Self {
+        let matches = command().try_get_matches_from(["chaos"].iter().chain(arguments));
+        Self::from_matches(&matches.expect("the arguments are valid"), None).expect("no conflict")
+    }
+
     fn from_matches(
         matches: &ArgMatches,
         profile: Option<ActiveProfile>,
@@ -198,6 +205,10 @@ impl Options {
                 "--retries: expected no --seeds, since a sweep does not repeat failures",
             ),
             (
+                self.recording.is_some() && std::env::var_os("NEXTEST_RUN_ID").is_some(),
+                "--recording: expected a run without nextest, which starts a process for each test: each would replace the file",
+            ),
+            (
                 self.max_failures.is_some() && !sweeps,
                 "--max-failures: expected --seeds as well",
             ),
@@ -328,6 +339,9 @@ mod tests {
             &["--seeds", "9", "--max-failures", "0"],
             &["--results", "file"],
             &["--max-failures", "1"],
+            &["--replay", "file", "--seed", "1"],
+            &["--replay", "file", "--seeds", "2"],
+            &["--replay", "file", "--last-failed"],
             &["--shard", "3/2"],
         ] {
             assert!(parse(wrong).is_err(), "{wrong:?} was accepted");

@@ -38,7 +38,11 @@ impl TestRun {
         };
         let console = Console::start(options, &printer, started);
         let rerun_command = self.rerun_command(selection, shuffle_seed);
-        let rerun_failed_command = replay::failures_command(origin);
+        // `--last-failed` conflicts with `--replay`, and each failure has a command of its own.
+        let rerun_failed_command = match self.replay {
+            Some(_) => None,
+            None => replay::failures_command(origin),
+        };
         let (next, has_failed) = (AtomicUsize::new(0), AtomicBool::new(false));
         let threads = options.threads()?.min(selected.len());
         threads::run_on(threads, || {
@@ -71,7 +75,8 @@ impl TestRun {
     }
 
     /// Returns the command that repeats this run. Returns `None` with `--last-failed` or
-    /// `--failed-first`: the selection depended on the history, which this run changes.
+    /// `--failed-first`: the selection depended on the history, which this run changes. Also
+    /// returns `None` with `--replay`, which has no seed.
     fn rerun_command(&self, selection: &Selection, shuffle_seed: Option<u64>) -> Option<String> {
         let CaseRunner {
             origin,
@@ -79,7 +84,7 @@ impl TestRun {
             seed,
             ..
         } = &self.case_runner;
-        if options.last_failed || options.failed_first {
+        if options.last_failed || options.failed_first || self.replay.is_some() {
             return None;
         }
         let known = |test: &&TestCase| !self.regressions.seeds_of(test.name()).is_empty();
@@ -117,6 +122,9 @@ impl TestRun {
     /// failure. Returns the record of the last case. Returns `None` if an interruption prevented a
     /// case.
     fn run_with_known_seeds(&self, test: &'static TestCase) -> Option<Record> {
+        if let Some(seed) = self.replay.as_ref().and_then(|replay| replay.seed_of(test)) {
+            return self.run_case(test, seed);
+        }
         if self.case_runner.options.tries_known_seeds() {
             let known = self.regressions.seeds_of(test.name());
             let failed = self.failed.get(test.name()).and_then(Option::as_ref);
