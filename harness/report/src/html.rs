@@ -164,7 +164,7 @@ fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
     let (mut left, mut left_for_failures) = (BUDGET, BUDGET_OF_FAILURES);
     let shared = SharedFields::of(run.records);
     let mut rows = Vec::new();
-    for record in run.records {
+    for record in run.records.iter().chain(run.fixtures) {
         let budget = match record.verdict.is_failure() {
             true => &mut left_for_failures,
             false => &mut left,

@@ -17,12 +17,15 @@ pub struct Summary<'a> {
     pub sweep: Option<&'a Results>,
     /// One line for each oracle that the run had to meet and did not meet.
     pub unmet: &'a [String],
+    /// The records of the run's set-up and tear-down. They are not counted as tests.
+    pub fixtures: &'a [Record],
     /// The duration of the run, in real time.
     pub took: Duration,
 }
 
 impl<'a> Summary<'a> {
-    /// Creates a summary of an ordinary run: no sweep, no unmet oracles, a duration of zero.
+    /// Creates a summary of an ordinary run: no sweep, no unmet oracles, no set-up, a
+    /// duration of zero.
     #[must_use]
     pub fn new(suite: &'a str, seed: Seed, records: &'a [Record]) -> Self {
         Self {
@@ -31,6 +34,7 @@ impl<'a> Summary<'a> {
             records,
             sweep: None,
             unmet: &[],
+            fixtures: &[],
             took: Duration::ZERO,
         }
     }

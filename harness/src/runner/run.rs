@@ -1,11 +1,14 @@
 //! Runs the selected tests. Also sets up the run, prints the header, writes the reports, and
 //! decides the exit code.
 
+mod fixture;
 mod once;
 mod sweep;
 
 pub(crate) use self::sweep::save_regressions;
 
+use self::fixture::{FinishedFixture, FixtureState};
+use crate::data::service::VisibleServices;
 use crate::registration::oracles;
 use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
@@ -51,6 +54,8 @@ pub(crate) struct TestRun {
     failed: BTreeMap<String, Option<Seed>>,
     interruption: Interruption,
     began: Instant,
+    /// The set-up and the tear-down. A drop runs the tear-down, which needs `dir`.
+    fixture: FixtureState,
     /// The run's directory, which contains the directories of its workers.
     dir: RunDir,
     /// Whether the run keeps the directory of at least one case.
@@ -97,6 +102,9 @@ impl TestRun {
                 "warning: a killed run left a fault in effect: {fault}"
             ));
         }
+        for line in &recovery.setups {
+            print_error(format_args!("warning: a killed run had a set-up: {line}"));
+        }
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
         let mut failed_writes = FailedWrites::default();
         let profile_file = profile_file(&history, &mut failed_writes);
@@ -122,7 +130,10 @@ impl TestRun {
             .collect();
         let printer = Arc::new(Printer::open(&options)?);
         let notice_printer = Arc::clone(&printer);
+        let fixture = FixtureState::default();
+        let control = Arc::clone(&fixture.control);
         let interruption = Interruption::listen(move || {
+            control.interrupt();
             for workers in pools.iter().filter_map(Weak::upgrade) {
                 workers.interrupt();
             }
@@ -146,6 +157,7 @@ impl TestRun {
                 failed_writes: Mutex::new(failed_writes),
                 workers,
                 fresh,
+                services: VisibleServices::default(),
                 in_process: match isolation {
                     Isolation::Thread => Some(Mutex::new(InProcess::new(dir.path().to_owned())?)),
                     _ => None,
@@ -158,6 +170,7 @@ impl TestRun {
             failed,
             interruption,
             began: Instant::now(),
+            fixture,
             dir,
             has_kept: AtomicBool::new(false),
             records: Mutex::default(),
@@ -168,7 +181,7 @@ impl TestRun {
     /// Prints the header, runs the selected tests, and returns the exit code. `shuffle_seed` is the
     /// seed of the tests' order, if the order is random.
     pub(crate) fn execute(
-        self,
+        mut self,
         selection: Selection,
         shuffle_seed: Option<u64>,
     ) -> io::Result<ExitCode> {
@@ -206,6 +219,7 @@ impl TestRun {
             ));
         }
 
+        self.set_up(&selection.selected);
         match sweep {
             Some(seeds) => self.sweep(&selection, seeds),
             None => self.once(&selection, shuffle_seed),
@@ -254,7 +268,6 @@ impl TestRun {
         sweep: Option<&Results>,
         print: impl FnOnce(&FinishedRun<'_>),
     ) -> io::Result<ExitCode> {
-        let took = self.began.elapsed();
         let printer = self.printer;
         let CaseRunner {
             origin,
@@ -266,6 +279,8 @@ impl TestRun {
             ..
         } = self.case_runner;
         drop((workers, fresh));
+        let fixture = self.fixture.finish(&printer, options.is_json());
+        let took = self.began.elapsed();
         let mut records = self
             .records
             .into_inner()
@@ -280,6 +295,7 @@ impl TestRun {
         let mut summary = Summary::new(&suite, seed, &records);
         summary.sweep = sweep;
         summary.unmet = unmet;
+        summary.fixtures = &fixture.records;
         summary.took = took;
         let written = reports::write(&summary, &options);
         errors.extend(written.errors);
@@ -300,6 +316,7 @@ impl TestRun {
         }
         print(&FinishedRun {
             records: &records,
+            fixture: &fixture,
             reports: &written.paths,
             took,
         });
@@ -312,7 +329,9 @@ impl TestRun {
         for error in &errors {
             print_error(format_args!("error: {error}"));
         }
-        let failed = !unmet.is_empty() || records.iter().any(|record| record.verdict.is_failure());
+        let failed = !unmet.is_empty()
+            || !fixture.failures.is_empty()
+            || records.iter().any(|record| record.verdict.is_failure());
         Ok(if let Some(signal) = self.interruption.signal() {
             ExitCode::from(SIGNALLED.saturating_add(signal))
         } else if failed {
@@ -357,6 +376,7 @@ fn listen_for_suspensions(
 /// The results that the summary of a run needs.
 struct FinishedRun<'a> {
     records: &'a [Record],
+    fixture: &'a FinishedFixture,
     reports: &'a [String],
     took: Duration,
 }

@@ -1,8 +1,10 @@
 //! The context of a test: the argument of the test function.
 
 mod exploration;
+mod services;
 
 use crate::data::case::CaseSpec;
+use crate::data::service::VisibleServices;
 use crate::test::clock::Clock;
 use crate::test::explore::kept_state::EvidencePaths;
 use crate::test::fault::{Fault, FaultError, FaultGuard, FaultLog, InjectError};
@@ -42,6 +44,7 @@ struct ContextInner {
     generators: AtomicU64,
     skip: SkipRequest,
     evidence: EvidencePaths,
+    services: VisibleServices,
     /// The directory on another file system. `None` before [`Context::other_filesystem`] creates
     /// it.
     other_filesystem: Mutex<Option<TempDir>>,
@@ -65,6 +68,7 @@ impl Context {
                 clock,
                 skip: SkipRequest::new(timeline.clone()),
                 evidence,
+                services: spec.services.clone(),
                 timeline,
                 faults,
                 panics,

@@ -220,6 +220,10 @@ pub(crate) struct Options {
     #[arg(long = "timeout", value_name = "DURATION", env = "CHAOS_TIMEOUT", default_value = "30s", value_parser = positive_duration, help_heading = "Running")]
     pub(crate) timeout: Duration,
 
+    /// Time limit, in real time, of the run's set-up, and of its tear-down
+    #[arg(long = "setup-timeout", value_name = "DURATION", env = "CHAOS_SETUP_TIMEOUT", default_value = "60s", value_parser = positive_duration, help_heading = "Running")]
+    pub(crate) setup_timeout: Duration,
+
     /// Isolation of the tests from each other [default: fork on Linux, else exec]
     #[arg(
         long = "isolation",
