@@ -10,6 +10,8 @@ use self::output::FixtureOutput;
 use self::record::FixtureRecords;
 use crate::data::case::WorkerDir;
 use crate::data::service::RunServices;
+use crate::journal;
+use crate::os::directory::remove_directory;
 use crate::os::temporary_directory::with_temporary_directory;
 use crate::registration::origin::Origin;
 use crate::runner::cli::Options;
@@ -36,6 +38,8 @@ pub(crate) struct RunningFixture {
     process: Child,
     control: Arc<FixtureControl>,
     answers: BufReader<ChildStdout>,
+    /// The directory of the set-up.
+    dir: WorkerDir,
     output: FixtureOutput,
     records: FixtureRecords,
     limit: Duration,
@@ -59,7 +63,7 @@ impl RunningFixture {
         let output = FixtureOutput::open(&dir)?;
         let limit = options.setup_timeout;
         let role = Role::Fixture(FixtureConfig {
-            dir,
+            dir: dir.clone(),
             run: run.to_owned(),
             limit,
             is_supervised: false,
@@ -81,6 +85,7 @@ impl RunningFixture {
             process,
             control,
             answers: BufReader::new(answers),
+            dir,
             output,
             records: FixtureRecords::new(origin, options, seed),
             limit,
@@ -114,6 +119,10 @@ impl RunningFixture {
             Err(error) => (vec![error.to_string()], began.elapsed()),
         };
         let output = self.output.read_part();
+        if !journal::has_journal(&self.dir.undo()) {
+            // An error is ignored: the end of the run removes the directory, or reports the error.
+            let _ = remove_directory(self.dir.root());
+        }
         self.records.tear_down(failures, took, output)
     }
 

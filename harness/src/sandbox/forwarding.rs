@@ -24,7 +24,7 @@ use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::process;
 use std::thread;
@@ -177,7 +177,7 @@ fn receive(inside: &UnixStream) -> io::Result<Option<(usize, TcpListener)>> {
     match socket {
         Some(socket) if received.bytes == index.len() => {
             let index = usize::try_from(u32::from_ne_bytes(index)).map_err(io::Error::other)?;
-            Ok(Some((index, TcpListener::from(OwnedFd::from(socket)))))
+            Ok(Some((index, TcpListener::from(socket))))
         }
         _ => Ok(None),
     }
