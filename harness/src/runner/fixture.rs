@@ -10,18 +10,20 @@ use self::output::FixtureOutput;
 use self::record::FixtureRecords;
 use crate::data::case::WorkerDir;
 use crate::data::service::RunServices;
-use crate::journal;
+use crate::journal::{self, UndoneBy};
 use crate::os::directory::remove_directory;
+use crate::os::directory_lock::lock_exclusive;
 use crate::os::temporary_directory::with_temporary_directory;
 use crate::registration::origin::Origin;
 use crate::runner::cli::Options;
 use crate::runner::worker::is_readable;
 use crate::supervisor::fixture::protocol::FixtureMessage;
+use crate::supervisor::fixture::remains;
 use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage};
 use crate::supervisor::role::{FixtureConfig, Role};
 use clarity_chaos_record::{Record, Seed};
 use std::io::{self, BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,6 +42,8 @@ pub(crate) struct RunningFixture {
     answers: BufReader<ChildStdout>,
     /// The directory of the set-up.
     dir: WorkerDir,
+    /// The directory of the run.
+    run: PathBuf,
     output: FixtureOutput,
     records: FixtureRecords,
     limit: Duration,
@@ -86,6 +90,7 @@ impl RunningFixture {
             control,
             answers: BufReader::new(answers),
             dir,
+            run: run.to_owned(),
             output,
             records: FixtureRecords::new(origin, options, seed),
             limit,
@@ -134,10 +139,26 @@ impl RunningFixture {
         let ended = self.answer();
         self.control.close();
         self.process.wait()?;
-        match ended? {
-            FixtureMessage::TornDown { failures, took } => Ok((failures, took)),
-            other => Err(io::Error::other(format!("unexpected answer: {other:?}"))),
-        }
+        let error = match ended {
+            Ok(FixtureMessage::TornDown { failures, took }) => return Ok((failures, took)),
+            // The set-up has reported nothing to a runner that gave up.
+            Ok(FixtureMessage::SetUp { .. }) => "the set-up ended late".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let began = Instant::now();
+        let failures = [error].into_iter().chain(self.clean_up()).collect();
+        Ok((failures, began.elapsed()))
+    }
+
+    /// Ends what the set-up has left, after the death of its supervisor. Returns a line for each
+    /// event that a user must know.
+    fn clean_up(&self) -> Vec<String> {
+        // The process of the set-up runs the tear-down when its supervisor dies. It has a lock
+        // until its end. A lock that cannot be had changes nothing: the process is killed then.
+        let _lock = lock_exclusive(self.dir.root(), self.limit);
+        let lines = remains::end(&self.run, &self.dir, "its supervisor");
+        let recovery = journal::recover(&self.dir.undo(), UndoneBy::Runner);
+        lines.into_iter().chain(recovery.kept).collect()
     }
 
     /// Waits for the supervisor's next message.
@@ -163,8 +184,7 @@ impl RunningFixture {
             if self.answers.read_line(&mut line)? == 0 {
                 let status = self.process.wait()?;
                 return Err(io::Error::other(format!(
-                    "the supervisor of the set-up ended without an answer ({status}); the next run \
-                     kills the processes that are left"
+                    "the supervisor of the set-up ended without an answer ({status})"
                 )));
             }
             if let Some(answer) = line.strip_prefix(MESSAGE_PREFIX) {

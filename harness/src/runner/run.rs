@@ -2,12 +2,14 @@
 //! decides the exit code.
 
 mod fixture;
+mod killed_runs;
 mod once;
 mod sweep;
 
 pub(crate) use self::sweep::save_regressions;
 
 use self::fixture::{FinishedFixture, FixtureState};
+use self::killed_runs::warn_of_killed_runs;
 use crate::data::service::VisibleServices;
 use crate::registration::oracles;
 use crate::registration::origin::Origin;
@@ -92,19 +94,7 @@ impl TestRun {
             ));
         }
         let (dir, recovery) = RunDir::create()?;
-        for fault in &recovery.undone {
-            print_error(format_args!(
-                "warning: a killed run left a fault in effect, which is undone now: {fault}"
-            ));
-        }
-        for fault in &recovery.kept {
-            print_error(format_args!(
-                "warning: a killed run left a fault in effect: {fault}"
-            ));
-        }
-        for line in &recovery.setups {
-            print_error(format_args!("warning: a killed run had a set-up: {line}"));
-        }
+        warn_of_killed_runs(&recovery);
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
         let mut failed_writes = FailedWrites::default();
         let profile_file = profile_file(&history, &mut failed_writes);

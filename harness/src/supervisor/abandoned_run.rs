@@ -102,7 +102,9 @@ fn end_workers(
             // The processes of the fixture have the lock until they have ended. Processes that
             // have not ended in time are killed.
             locked = lock(&worker);
-            recovery.setups.extend(remains::end(run, &worker));
+            recovery
+                .setups
+                .extend(remains::end(run, &worker, "the runner"));
         }
         if matches!(locked, Ok(None)) {
             locked = lock(&worker);

@@ -13,7 +13,7 @@ mod process;
 pub(crate) mod protocol;
 #[cfg(target_os = "linux")]
 mod recorded_processes;
-pub(super) mod remains;
+pub(crate) mod remains;
 #[cfg(target_os = "linux")]
 mod supervision;
 
