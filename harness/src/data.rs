@@ -8,3 +8,4 @@ pub(crate) mod duration;
 pub(crate) mod exit_status;
 pub(crate) mod fault_selection;
 pub(crate) mod process_report;
+pub(crate) mod service;

@@ -25,6 +25,9 @@ pub mod faults {
     pub mod time {}
 }
 
+#[doc = include_str!("../guide/fixtures.md")]
+pub mod fixtures {}
+
 #[doc = include_str!("../guide/selecting.md")]
 pub mod selecting {}
 

@@ -15,6 +15,8 @@
 //! - A [`process::Process`] is a program that the test starts. Faults stop or kill the program.
 //! - [`explore`] finds every point of an operation at which an interruption makes a difference. At
 //!   each point, the exploration kills the operation, makes a call fail, or simulates a power loss.
+//! - A [`RunSetup`] starts programs once for all tests of a run, such as a database. Tests reach
+//!   them as services.
 //! - Oracles are assertions in the code under test. [`always!`] must hold at each evaluation.
 //!   [`sometimes!`] must hold in at least one case of a sweep. [`reachable!`] must be reached in at
 //!   least one case.
@@ -38,7 +40,8 @@
 //!   default of `seed_name` is the test's name. The harness controls neither the order of threads
 //!   nor the network.
 //! - A test tagged `non_destructive` can change nothing outside its own directory. Such a test
-//!   can reach no other machine, and no process outside the sandbox. The test fails when it leaks
+//!   can reach no other machine, and no process outside the sandbox except for the services of the
+//!   run's [set-up](guide::fixtures). The test fails when it leaks
 //!   a process, thread, descriptor, temporary file or shared memory. [`Context::allow_leak`]
 //!   declares an intended leak. [`Sandbox`] lists each protection and its mechanism. A run prints
 //!   the protections in its second line, before the first test.
@@ -114,6 +117,7 @@ pub use rand_chacha;
 pub use test::clock::Clock;
 pub use test::context::Context;
 pub use test::outcome::{Result, Skipped};
+pub use test::run_setup::RunSetup;
 pub use test::{explore, fault, network, process};
 
 /// Expands to the `main` function of a chaos-test target. The function runs the [`chaos`] tests
@@ -138,6 +142,23 @@ pub use test::{explore, fault, network, process};
 /// clarity_chaos::main!(lasting_threads = ["rayon-"]);
 /// ```
 ///
+/// # Set-up and tear-down of a run
+///
+/// A set-up runs once, before the first test, in a process of its own outside of the sandbox. It
+/// starts programs such as a database, and gives their addresses to the tests. The tear-down gets
+/// the value that the set-up has returned. Without a `teardown`, the value is dropped.
+///
+/// ```ignore
+/// clarity_chaos::main!(setup = start_database, teardown = stop_database);
+///
+/// fn start_database(run: &mut RunSetup) -> Result<Database> { /* … */ }
+///
+/// fn stop_database(database: Database) -> Result { /* … */ }
+/// ```
+///
+/// `lasting_threads` can follow. [`RunSetup`] describes the argument of the set-up, and
+/// [the guide](guide::fixtures) explains both functions.
+///
 /// # Libraries with tests
 ///
 /// `--list` does not show the tests of a library that the target does not mention.
@@ -145,10 +166,42 @@ pub use test::{explore, fault, network, process};
 /// any test prints a warning.
 #[macro_export]
 macro_rules! main {
-    () => {
-        $crate::main!(lasting_threads = []);
+    (@fixture) => {
+        ::core::option::Option::None
+    };
+    (@fixture $setup:expr $(, $teardown:expr)?) => {{
+        static FUNCTIONS: $crate::__private::RunFixture = $crate::__private::RunFixture::new(|run| {
+            $crate::__private::RunFixture::call(run, $setup, $crate::main!(@teardown $($teardown)?))
+        });
+        ::core::option::Option::Some($crate::__private::Fixture {
+            setup: ::core::stringify!($setup),
+            teardown: $crate::main!(@name $($teardown)?),
+            location: (::core::file!(), ::core::line!()),
+            functions: &FUNCTIONS,
+        })
+    }};
+    (@teardown) => {
+        ::core::mem::drop
+    };
+    (@teardown $teardown:expr) => {
+        $teardown
+    };
+    (@name) => {
+        ::core::option::Option::None
+    };
+    (@name $teardown:expr) => {
+        ::core::option::Option::Some(::core::stringify!($teardown))
+    };
+    (
+        $(setup = $setup:expr $(, teardown = $teardown:expr)?)?
+        $(, lasting_threads = [$($prefix:expr),* $(,)?])? $(,)?
+    ) => {
+        $crate::main!(@main [$($($prefix),*)?] $($setup $(, $teardown)?)?);
     };
     (lasting_threads = [$($prefix:expr),* $(,)?] $(,)?) => {
+        $crate::main!(@main [$($prefix),*]);
+    };
+    (@main [$($prefix:expr),*] $($fixture:expr),*) => {
         fn main() -> ::std::process::ExitCode {
             $crate::__private::main($crate::__private::Origin {
                 package: ::core::env!("CARGO_PKG_NAME"),
@@ -157,6 +210,7 @@ macro_rules! main {
                 binary: ::core::option_env!("CARGO_BIN_NAME"),
                 target_tmpdir: ::core::option_env!("CARGO_TARGET_TMPDIR"),
                 lasting_threads: &[$($prefix),*],
+                fixture: $crate::main!(@fixture $($fixture),*),
             })
         }
     };
@@ -168,10 +222,11 @@ macro_rules! main {
 pub mod __private {
     pub use crate::journal::{UndoHandler, call_undo_handler};
     pub use crate::registration::TestCase;
-    pub use crate::registration::origin::Origin;
+    pub use crate::registration::origin::{Fixture, Origin};
     pub use crate::runner::entry::main;
     pub use crate::test::body::Body;
     pub use crate::test::outcome::{BodyOutcome, IntoOutcome};
+    pub use crate::test::run_fixture::RunFixture;
     pub use clarity_chaos_record::{ClockKind, Limits};
     pub use inventory;
 }

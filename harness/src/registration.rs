@@ -4,7 +4,7 @@
 pub(crate) mod oracles;
 pub(crate) mod origin;
 
-use clarity_chaos_record::{ClockKind, Limits};
+use clarity_chaos_record::{ClockKind, Limits, Seed};
 use std::any::Any;
 use std::fmt;
 use std::sync::LazyLock;
@@ -130,6 +130,11 @@ impl TestCase {
     /// name.
     pub(crate) fn seed_name(&self) -> &'static str {
         self.seed_name.unwrap_or_else(|| self.name())
+    }
+
+    /// Derives the test's seed from the root seed.
+    pub(crate) fn seed(&self, root: Seed) -> Seed {
+        root.child("test", self.seed_name())
     }
 
     /// The path of the test's function, including the crate.

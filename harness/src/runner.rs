@@ -1,5 +1,6 @@
 //! The runner: reads the command line, selects tests, runs them, and reports the results.
 
+mod blank_record;
 mod captured_output;
 mod case_runner;
 mod cli;
@@ -10,6 +11,7 @@ pub(crate) mod entry;
 mod evidence;
 mod exit_codes;
 mod exploration_progress;
+mod fixture;
 mod header;
 mod history;
 mod in_process;
@@ -82,7 +84,7 @@ pub(crate) fn main(origin: &Origin) -> ExitCode {
     if !options.records.is_empty() {
         return exit_code(report_from_records(origin, &options));
     }
-    let mut replay = match options.replay.clone() {
+    let mut replay = match options.recordings.replay.clone() {
         None => None,
         Some(path) => match Replay::read(&path, &mut options) {
             Ok(replay) => Some(replay),
@@ -236,6 +238,7 @@ fn merge(origin: &Origin, options: &Options) -> io::Result<ExitCode> {
     printer.print(&console::sweep_summary(
         &results,
         &unmet,
+        &[],
         &written.paths,
         took,
         is_terse,

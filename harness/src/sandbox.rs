@@ -17,6 +17,10 @@ mod capabilities;
 #[cfg(target_os = "linux")]
 mod denied_calls;
 #[cfg(target_os = "linux")]
+mod exposed_paths;
+#[cfg(target_os = "linux")]
+mod forwarding;
+#[cfg(target_os = "linux")]
 pub(crate) mod home;
 #[cfg(target_os = "linux")]
 mod landlock_rules;

@@ -20,6 +20,7 @@
 
 mod abandoned_run;
 pub(crate) mod entry;
+pub(crate) mod fixture;
 #[cfg(target_os = "linux")]
 mod hung_threads;
 #[cfg(target_os = "linux")]
@@ -50,6 +51,7 @@ use crate::sandbox::{self, Confined, confine};
 use crate::supervisor::protocol::{MESSAGE_PREFIX, RunnerMessage, SupervisorMessage};
 use crate::supervisor::role::{Role, SupervisorConfig};
 use clarity_chaos_record::Sandbox;
+use serde::Serialize;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::process::{Child, ExitCode, Stdio};
@@ -72,7 +74,8 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
         Confinement::Open => Some(lock_shared(config.worker_dir.root())?),
         Confinement::Closed { .. } => None,
     };
-    let confined = match confine(&config.confinement, config.worker_dir.root()) {
+    let slot = config.worker_dir.root();
+    let confined = match confine(&config.confinement, slot, &config.services) {
         Ok(confined) => confined,
         Err(error) => {
             send(&SupervisorMessage::Refused(error.to_string()))?;
@@ -83,7 +86,7 @@ pub(crate) fn serve(config: &SupervisorConfig) -> io::Result<ExitCode> {
         Confined::Outside(code) => u8::try_from(code).unwrap_or(u8::MAX),
         Confined::Inside(inside) => {
             let mut supervisor = platform::Supervisor::new(config, inside.private)?;
-            let served = send(&SupervisorMessage::Ready(inside.sandbox))
+            let served = send(&SupervisorMessage::Ready(inside.sandbox, inside.services))
                 .and_then(|()| run_cases(&mut supervisor));
             if let (Ok(false), Confinement::Open) = (&served, &config.confinement) {
                 // The test has ended. This process still has its lock, so a later run waits.
@@ -151,7 +154,7 @@ fn run_cases(supervisor: &mut platform::Supervisor) -> io::Result<bool> {
     Ok(false)
 }
 
-fn send(message: &SupervisorMessage) -> io::Result<()> {
+fn send(message: &impl Serialize) -> io::Result<()> {
     // The message starts on a new line: a library may have printed an incomplete line before.
     let line = format!("\n{MESSAGE_PREFIX}{}\n", serde_json::to_string(message)?);
     let mut stdout = io::stdout().lock();

@@ -20,6 +20,8 @@ pub(crate) mod panics;
 pub mod process;
 pub(crate) mod process_scope;
 pub(crate) mod random;
+pub(crate) mod run_fixture;
+pub(crate) mod run_setup;
 pub(crate) mod skip;
 pub(crate) mod termination;
 pub(crate) mod test_process;

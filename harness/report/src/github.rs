@@ -29,11 +29,13 @@ const MESSAGE: usize = 4000;
 /// Only the first 10 failures get a command: GitHub shows no more annotations for a step.
 #[must_use]
 pub fn annotations(run: &Summary<'_>) -> Vec<String> {
-    let failures = run
-        .records
-        .iter()
-        .filter(|record| record.verdict.is_failure());
-    failures.take(ANNOTATIONS).map(annotation).collect()
+    failures(run).take(ANNOTATIONS).map(annotation).collect()
+}
+
+/// The failed tests, and the failed set-up or tear-down.
+fn failures<'a>(run: &Summary<'a>) -> impl Iterator<Item = &'a Record> + Clone {
+    let records = run.records.iter().chain(run.fixtures);
+    records.filter(|record| record.verdict.is_failure())
 }
 
 /// Returns the workflow command that shows a failure at the line of the failed test.
@@ -77,7 +79,8 @@ pub fn job_summary(run: &Summary<'_>) -> String {
     let failed = of(Verdict::is_failure);
     let skipped = of(|verdict| matches!(verdict, Verdict::Skipped { .. }));
     let passed = run.records.len() - failed - skipped;
-    let mark = match failed + run.unmet.len() {
+    let failed_fixtures = failures(run).count() - failed;
+    let mark = match failed + failed_fixtures + run.unmet.len() {
         0 => "✅",
         _ => "❌",
     };
@@ -96,10 +99,7 @@ pub fn job_summary(run: &Summary<'_>) -> String {
     for unmet in run.unmet {
         let _ = writeln!(text, "\n- {}", inline(unmet));
     }
-    let failures = run
-        .records
-        .iter()
-        .filter(|record| record.verdict.is_failure());
+    let failures = failures(run);
     let shared = SharedFields::of(run.records);
     for record in failures.clone().take(FULL_FAILURES) {
         add_failure(&mut text, record, &shared);

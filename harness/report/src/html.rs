@@ -92,6 +92,8 @@ struct Data<'a> {
 #[derive(Serialize)]
 struct Row<'a> {
     name: &'a str,
+    /// Whether this is the set-up or the tear-down of the run, which are not counted as tests.
+    is_fixture: bool,
     verdict: &'static str,
     message: String,
     hints: Vec<String>,
@@ -166,7 +168,9 @@ fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
     let (mut left, mut left_for_failures) = (BUDGET, BUDGET_OF_FAILURES);
     let shared = SharedFields::of(run.records);
     let mut rows = Vec::new();
-    for record in run.records {
+    let tests = run.records.iter().map(|record| (record, false));
+    let fixtures = run.fixtures.iter().map(|record| (record, true));
+    for (record, is_fixture) in tests.chain(fixtures) {
         let budget = match record.verdict.is_failure() {
             true => &mut left_for_failures,
             false => &mut left,
@@ -181,6 +185,7 @@ fn rows<'a>(run: &Summary<'a>) -> io::Result<Vec<Row<'a>>> {
             .and_then(|results| Some((results, results.tests.get(&record.name)?)));
         rows.push(Row {
             name: &record.name,
+            is_fixture,
             verdict: match record.is_flaky() {
                 true => "flaky",
                 false => record.verdict.kind(),

@@ -79,6 +79,7 @@ pub fn render_junit(run: &Summary<'_>, options: &JunitOptions) -> io::Result<Str
         seed,
         records,
         unmet,
+        fixtures,
         took,
         profile,
         ..
@@ -109,7 +110,8 @@ pub fn render_junit(run: &Summary<'_>, options: &JunitOptions) -> io::Result<Str
         report.set_timestamp(began);
         tests.set_timestamp(began);
     }
-    tests.add_test_cases(records.iter().map(|record| test_case(record, options)));
+    let entries = records.iter().chain(fixtures);
+    tests.add_test_cases(entries.map(|record| test_case(record, options)));
     if !unmet.is_empty() {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
         status

@@ -17,6 +17,8 @@ pub struct Summary<'a> {
     pub sweep: Option<&'a Results>,
     /// One line for each oracle that the run had to meet and did not meet.
     pub unmet: &'a [String],
+    /// The records of the run's set-up and tear-down. They are not counted as tests.
+    pub fixtures: &'a [Record],
     /// The duration of the run, in real time.
     pub took: Duration,
     /// The profile whose settings the run had, with its file. `None` if there is no such file.
@@ -24,8 +26,8 @@ pub struct Summary<'a> {
 }
 
 impl<'a> Summary<'a> {
-    /// Creates a summary of an ordinary run: no sweep, no unmet oracles, a duration of zero, and
-    /// no profile.
+    /// Creates a summary of an ordinary run: no sweep, no unmet oracles, no set-up, a duration of
+    /// zero, and no profile.
     #[must_use]
     pub fn new(suite: &'a str, seed: Seed, records: &'a [Record]) -> Self {
         Self {
@@ -34,6 +36,7 @@ impl<'a> Summary<'a> {
             records,
             sweep: None,
             unmet: &[],
+            fixtures: &[],
             took: Duration::ZERO,
             profile: None,
         }

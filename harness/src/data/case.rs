@@ -1,6 +1,7 @@
 //! The specification and the directories of a case. A case is one run of one test.
 
 use crate::data::fault_selection::FaultSelection;
+use crate::data::service::VisibleServices;
 use clarity_chaos_record::Seed;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -39,6 +40,8 @@ pub(crate) struct CaseSpec {
     /// Prefixes of thread names. A thread with one of these prefixes may last as long as its
     /// process, and is not a leak.
     pub(crate) lasting_threads: Vec<String>,
+    /// The services and values of the run's set-up.
+    pub(crate) services: VisibleServices,
 }
 
 /// Whether the directory of a case is kept after the case has ended. A directory with an unfinished
@@ -93,6 +96,9 @@ const UNDO: &str = "undo";
 /// The end of the names of workers outside of the sandbox.
 const OPEN: &str = "o";
 
+/// The name of the directory of the run's set-up, without [`OPEN`].
+const SETUP: &str = "s";
+
 impl WorkerDir {
     /// Creates the directory of the worker `name` inside the run's directory, `run`.
     pub(crate) fn create(run: &Path, name: &str, is_sandboxed: bool) -> io::Result<Self> {
@@ -106,6 +112,18 @@ impl WorkerDir {
         File::create_new(worker.output())?;
         File::create_new(worker.timeline())?;
         Ok(worker)
+    }
+
+    /// Creates the directory of the run's set-up, inside the run's directory, `run`. The set-up is
+    /// outside of the sandbox, and is recovered as a worker is.
+    pub(crate) fn create_for_setup(run: &Path) -> io::Result<Self> {
+        Self::create(run, SETUP, false)
+    }
+
+    /// Whether this is the directory of the run's set-up.
+    pub(crate) fn is_setup(&self) -> bool {
+        let name = self.root.file_name().and_then(|name| name.to_str());
+        name.and_then(|name| name.strip_suffix(OPEN)) == Some(SETUP)
     }
 
     /// Returns the directories of all workers in the run's directory, `run`.
@@ -145,6 +163,11 @@ impl WorkerDir {
     /// The directory of the running case.
     pub(crate) fn case(&self) -> PathBuf {
         self.work().join("c")
+    }
+
+    /// The directory of the undo journals of the running case.
+    pub(crate) fn undo(&self) -> PathBuf {
+        self.case().join(UNDO)
     }
 
     /// The home directory of the running test, if the test is in the sandbox.

@@ -18,6 +18,8 @@ pub(crate) struct Recovery {
     pub(crate) undone: Vec<String>,
     /// A line for each kept journal. A journal is kept if its fault could not be undone.
     pub(crate) kept: Vec<String>,
+    /// A line for each event of a killed run's set-up.
+    pub(crate) setups: Vec<String>,
 }
 
 impl Recovery {
@@ -26,6 +28,7 @@ impl Recovery {
         self.outcomes.extend(other.outcomes);
         self.undone.extend(other.undone);
         self.kept.extend(other.kept);
+        self.setups.extend(other.setups);
     }
 }
 

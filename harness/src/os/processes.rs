@@ -12,6 +12,8 @@ pub(crate) struct ProcessEntry {
     is_alive: bool,
     /// Whether a signal or a tracer has stopped the process.
     pub(crate) is_stopped: bool,
+    /// The start of the process, in clock ticks since the start of the system.
+    pub(crate) start: Option<u64>,
     /// The name of the program. `command_line` gives this name if the command line is missing.
     name: String,
 }
@@ -40,6 +42,12 @@ pub(crate) fn dead_children() -> Vec<Pid> {
         .filter(|process| process.parent == own && !process.is_alive)
         .map(|process| process.pid)
         .collect()
+}
+
+/// Gives the living process with this number, if there is one.
+pub(crate) fn process(pid: Pid) -> Option<ProcessEntry> {
+    let stat = fs::read(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?;
+    ProcessEntry::parse(&String::from_utf8_lossy(&stat)).filter(|process| process.is_alive)
 }
 
 /// Gives all processes in `/proc`.
@@ -99,6 +107,7 @@ impl ProcessEntry {
             parent: Pid::from_raw(parent.parse().ok()?)?,
             is_alive: state != "Z" && state != "X",
             is_stopped: state == "T" || state == "t",
+            start: fields.nth(17).and_then(|start| start.parse().ok()),
             name: name.to_owned(),
         })
     }
@@ -136,6 +145,14 @@ mod tests {
         assert_eq!(process.pid.as_raw_nonzero().get(), 17);
         assert_eq!(process.parent.as_raw_nonzero().get(), 4);
         assert_eq!(process.name, "a) R (b c");
+    }
+
+    #[test]
+    fn own_process_started_after_the_system() {
+        let own = process(getpid()).unwrap();
+        assert!(own.start.unwrap() > 0);
+        let numbers = "17 (a b) S 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23";
+        assert_eq!(ProcessEntry::parse(numbers).unwrap().start, Some(22));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The package and target that the tests belong to.
 
+use std::any::Any;
+
 /// The package and target of the tests. [`main!`](crate::main) sets the fields while the test
 /// target is compiled.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +19,21 @@ pub struct Origin {
     /// Prefixes of thread names. A thread with one of these prefixes may last as long as its
     /// process, and is not a leak.
     pub lasting_threads: &'static [&'static str],
+    /// The set-up and the tear-down of a run; `None` if the target has none.
+    pub fixture: Option<Fixture>,
+}
+
+/// The set-up and the tear-down of a run.
+#[derive(Clone, Copy, Debug)]
+pub struct Fixture {
+    /// The names of the functions, for reports.
+    pub setup: &'static str,
+    /// As `setup`; `None` without such a function.
+    pub teardown: Option<&'static str>,
+    /// The source file and the line of [`main!`](crate::main).
+    pub location: (&'static str, u32),
+    /// The functions. The layer that runs them knows their type.
+    pub functions: &'static (dyn Any + Send + Sync),
 }
 
 impl Origin {

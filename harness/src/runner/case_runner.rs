@@ -3,6 +3,7 @@
 
 use crate::data::case::{Case, CaseSpec, KeepPolicy};
 use crate::data::process_report::ProcessReport;
+use crate::data::service::VisibleServices;
 use crate::journal::{self, Recovery, UndoneBy};
 use crate::os::directory_lock::lock_exclusive;
 use crate::registration::TestCase;
@@ -14,7 +15,6 @@ use crate::runner::evidence;
 use crate::runner::history::FailedWrites;
 use crate::runner::in_process::InProcess;
 use crate::runner::kept_states::KeptStates;
-use crate::runner::replay;
 use crate::runner::run_overrides::RunOverrides;
 use crate::runner::suspensions::Suspensions;
 use crate::runner::trace::{Phase, RunTrace};
@@ -26,7 +26,7 @@ use clarity_chaos_record::{Event, EventKind, Isolation, Record, Sandbox, Seed, V
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 /// The time that the runner waits for a supervisor, in addition to the test's timeout and grace
 /// period.
@@ -49,6 +49,8 @@ pub(crate) struct CaseRunner {
     /// With `--check-determinism`: the workers for the second run of each test, and the directory
     /// of the whole run. The second run of a test takes place in a newly executed process.
     pub(crate) fresh: Option<(Arc<WorkerPool>, PathBuf)>,
+    /// The services of the run's set-up, as tests outside of the sandbox see them.
+    pub(crate) services: VisibleServices,
     /// With `--isolation thread`: the directory of the cases, which run in the runner's process.
     pub(crate) in_process: Option<Mutex<InProcess>>,
 }
@@ -120,7 +122,7 @@ impl CaseRunner {
         let spec = CaseSpec {
             name: test.name().to_owned(),
             path: test.path().to_owned(),
-            seed: overrides.root_seed.child("test", test.seed_name()),
+            seed: test.seed(overrides.root_seed),
             timeout: overrides.timeout.unwrap_or(settings.timeout),
             grace: settings.grace,
             log: settings.log.clone(),
@@ -137,14 +139,17 @@ impl CaseRunner {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            services: self.services.clone(),
         };
         let mut record = self.blank_record(test, &spec, overrides.root_seed);
         let timeout = spec.timeout;
         let begun = self
             .executor(&spec, overrides.is_fresh)
             .and_then(|mut executor| {
+                let mut spec = spec;
                 if let Executor::Worker(lease) = &executor {
                     record.sandbox = lease.sandbox().clone();
+                    spec.services = lease.services().clone();
                 }
                 let case = executor.workspace().begin(spec)?;
                 Ok((case, executor))
@@ -253,26 +258,6 @@ impl CaseRunner {
         }
     }
 
-    /// Creates a record with the fields that are known before the test runs.
-    fn blank_record(&self, test: &TestCase, spec: &CaseSpec, root_seed: Seed) -> Record {
-        let (file, line, _column) = test.location();
-        let mut record = Record::new(spec.name.clone(), root_seed, spec.seed);
-        record.module = test.module().to_owned();
-        record.tags = test.tags().iter().map(ToString::to_string).collect();
-        record.description = test.description().to_owned();
-        record.file = file.to_owned();
-        record.line = line;
-        record.started_at = humantime::format_rfc3339_micros(SystemTime::now()).to_string();
-        record.timeout_ms = u64::try_from(spec.timeout.as_millis()).unwrap_or(u64::MAX);
-        record.clock = test.clock();
-        record.limits = test.limits();
-        record.isolation = self.isolation;
-        record.sandbox = no_sandbox();
-        record.replay_command =
-            replay::case_command(&self.origin, &self.options, &spec.name, root_seed);
-        record
-    }
-
     /// Keeps the directory of a case, because its states could not be moved to the history.
     fn keep_states(
         &self,
@@ -377,7 +362,7 @@ impl Executor<'_> {
     }
 }
 
-fn no_sandbox() -> Sandbox {
+pub(crate) fn no_sandbox() -> Sandbox {
     let reason = "a thread of the runner has the runner's permissions";
     Sandbox::without(reason, Err("a thread cannot be ended"))
 }

@@ -9,6 +9,7 @@ mod options;
 mod parsing;
 mod profile_loading;
 mod profile_options;
+mod recording_options;
 pub(crate) mod sandbox_scope;
 pub(crate) mod seeds;
 mod stress;

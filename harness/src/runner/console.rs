@@ -4,12 +4,14 @@
 //! failures as they happen, and commands that repeat tests. [`libtest_mimic`] cannot print these
 //! additions: for example, it prints failures only after the last test.
 
+mod fixture_text;
 mod libtest_event;
 mod printer;
 mod progress_display;
 mod run_summary;
 mod sweep_summary;
 
+pub(crate) use self::fixture_text::fixture_text;
 pub(crate) use self::printer::Printer;
 pub(crate) use self::progress_display::{ProgressDisplay, ProgressUnit, slow_test_line};
 pub(crate) use self::run_summary::RunSummary;

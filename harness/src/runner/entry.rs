@@ -22,9 +22,11 @@ pub fn main(origin: Origin) -> ExitCode {
             restore_child_signal();
             runner::main(&origin)
         }
-        Some(message) => message.and_then(run_role).unwrap_or_else(|error| {
-            print_error(format_args!("clarity-chaos: {error}"));
-            ExitCode::FAILURE
-        }),
+        Some(message) => message
+            .and_then(|message| run_role(message, &origin))
+            .unwrap_or_else(|error| {
+                print_error(format_args!("clarity-chaos: {error}"));
+                ExitCode::FAILURE
+            }),
     }
 }

@@ -145,6 +145,7 @@ mod tests {
     use super::*;
 
     const ORIGIN: Origin = Origin {
+        fixture: None,
         lasting_threads: &[],
         package: "mine",
         package_dir: "",

@@ -1,30 +1,33 @@
-//! Runs the selected tests. Also sets up the run, prints the header, writes the reports, and
-//! decides the exit code.
+//! Runs the selected tests. Also sets up the run, and prints the header.
 
+mod end;
+mod fixture;
+mod killed_runs;
 mod once;
 mod suspension;
 mod sweep;
 
 pub(crate) use self::sweep::save_regressions;
 
+use self::fixture::FixtureState;
+use self::killed_runs::warn_of_killed_runs;
 use self::suspension::listen_for_suspensions;
+use crate::data::service::VisibleServices;
 use crate::registration::oracles;
 use crate::registration::origin::Origin;
 use crate::registration::{self, TestCase};
 use crate::runner::case_runner::CaseRunner;
-use crate::runner::cli::{ActiveProfile, Options};
+use crate::runner::cli::Options;
 use crate::runner::console::Printer;
 use crate::runner::coverage_profile::profile_file;
-use crate::runner::exit_codes::{
-    HARNESS_FAILED, NOTHING_SELECTED, SANDBOX_MISSING, SIGNALLED, TESTS_FAILED,
-};
+use crate::runner::exit_codes::SANDBOX_MISSING;
 use crate::runner::header::header;
 use crate::runner::history::{FailedWrites, History, REMEDY};
 use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::minimizer;
-use crate::runner::recording::{Fingerprint, RecordedRun, Replay};
+use crate::runner::recording::{Fingerprint, Replay};
 use crate::runner::regressions::Regressions;
 use crate::runner::repetition::Repetition;
 use crate::runner::reports;
@@ -36,13 +39,12 @@ use crate::runner::trace::RunTrace;
 use crate::runner::worker_pool::{SharedByPools, WorkerPool};
 use crate::supervisor::run_dir::RunDir;
 use clarity_chaos_record::{Isolation, Record, Results, Seed, TestName};
-use clarity_chaos_report::Summary;
 use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The state of a run in progress.
 pub(crate) struct TestRun {
@@ -60,6 +62,8 @@ pub(crate) struct TestRun {
     fingerprint: Option<Fingerprint>,
     interruption: Interruption,
     began: Instant,
+    /// The set-up and the tear-down. A drop runs the tear-down, which needs `dir`.
+    fixture: FixtureState,
     /// The run's directory, which contains the directories of its workers.
     dir: RunDir,
     /// Whether the run keeps the directory of at least one case.
@@ -96,19 +100,10 @@ impl TestRun {
             ));
         }
         // Later, this thread may be restricted to one processor.
-        let fingerprint = options.recording.as_ref();
+        let fingerprint = options.recordings.recording.as_ref();
         let fingerprint = fingerprint.map(|_| Fingerprint::of_this_process(origin));
         let (dir, recovery) = RunDir::create()?;
-        for fault in &recovery.undone {
-            print_error(format_args!(
-                "warning: a killed run left a fault in effect, which is undone now: {fault}"
-            ));
-        }
-        for fault in &recovery.kept {
-            print_error(format_args!(
-                "warning: a killed run left a fault in effect: {fault}"
-            ));
-        }
+        warn_of_killed_runs(&recovery);
         let isolation = options.isolation.unwrap_or(Isolation::DEFAULT);
         let mut failed_writes = FailedWrites::default();
         let profile_file = profile_file(&history, &mut failed_writes);
@@ -136,7 +131,10 @@ impl TestRun {
             .collect();
         let printer = Arc::new(Printer::open(&options)?);
         let notice_printer = Arc::clone(&printer);
+        let fixture = FixtureState::default();
+        let control = Arc::clone(&fixture.control);
         let interruption = Interruption::listen(move || {
+            control.interrupt();
             for workers in pools.iter().filter_map(Weak::upgrade) {
                 workers.interrupt();
             }
@@ -161,6 +159,7 @@ impl TestRun {
                 failed_writes: Mutex::new(failed_writes),
                 workers,
                 fresh,
+                services: VisibleServices::default(),
                 in_process: match isolation {
                     Isolation::Thread => Some(Mutex::new(InProcess::new(dir.path().to_owned())?)),
                     _ => None,
@@ -175,6 +174,7 @@ impl TestRun {
             fingerprint,
             interruption,
             began: Instant::now(),
+            fixture,
             dir,
             has_kept: AtomicBool::new(false),
             records: Mutex::default(),
@@ -190,7 +190,7 @@ impl TestRun {
     /// Prints the header, runs the selected tests, and returns the exit code. `shuffle_seed` is the
     /// seed of the tests' order, if the order is random.
     pub(crate) fn execute(
-        self,
+        mut self,
         selection: Selection,
         shuffle_seed: Option<u64>,
     ) -> io::Result<ExitCode> {
@@ -228,6 +228,7 @@ impl TestRun {
             ));
         }
 
+        self.set_up(&selection.selected);
         match sweep {
             Some(extent) => self.sweep(&selection, extent),
             None => self.once(&selection, shuffle_seed),
@@ -267,122 +268,6 @@ impl TestRun {
     fn add_error(&self, error: String) {
         locked(&self.errors).push(error);
     }
-
-    /// Writes the reports, removes or keeps the run's directory, and prints the summary with
-    /// `print`. Returns the exit code.
-    fn finish(
-        self,
-        unmet: &[String],
-        sweep: Option<&Results>,
-        print: impl FnOnce(&FinishedRun<'_>),
-    ) -> io::Result<ExitCode> {
-        let took = self.began.elapsed();
-        let printer = self.printer;
-        let CaseRunner {
-            origin,
-            options,
-            seed,
-            workers,
-            fresh,
-            failed_writes,
-            trace,
-            isolation,
-            kept_states,
-            ..
-        } = self.case_runner;
-        drop((workers, fresh));
-        let mut records = self
-            .records
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut errors = self
-            .errors
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        records.sort_by(|a, b| (&a.name, a.root_seed.get()).cmp(&(&b.name, b.root_seed.get())));
-
-        let suite = format!("{}::{}", origin.package, origin.target);
-        let mut summary = Summary::new(&suite, seed, &records);
-        summary.sweep = sweep;
-        summary.unmet = unmet;
-        summary.took = took;
-        let profile = options.active_profile.as_ref();
-        summary.profile = profile.map(ActiveProfile::description);
-        let is_interrupted = self.interruption.signal().is_some();
-        let mut written = reports::write(&summary, &options);
-        match trace.finish(&summary, is_interrupted) {
-            Ok(path) => written.paths.extend(path),
-            Err(error) => errors.push(error),
-        }
-        if let (Some(path), Some(fingerprint)) = (&options.recording, &self.fingerprint) {
-            let run = RecordedRun {
-                fingerprint,
-                options: &options,
-                isolation,
-                root_seed: seed,
-                kept_states: &kept_states,
-                records: &records,
-                is_interrupted,
-            };
-            written.add("recording", path, run.write(path));
-        }
-        errors.extend(written.errors);
-        let (dir, left) = self.dir.end(self.has_kept.into_inner());
-        if let Err(error) = left {
-            errors.push(format!("failed to clean up {}: {error}", dir.display()));
-        }
-        if options.libtest.show_output && !options.is_json() {
-            if options.is_terse() {
-                printer.print("\n");
-            }
-            for record in records.iter().filter(|r| !r.verdict.is_failure()) {
-                if !record.output.text.is_empty() {
-                    let Record { name, output, .. } = record;
-                    printer.print(&format!("---- {name} printed ----\n{}\n", output.text));
-                }
-            }
-        }
-        if let Some(replay) = &self.replay {
-            let comparison = replay.compare(&records);
-            match options.is_json() {
-                true => printer.print_to_stderr(&comparison),
-                false => printer.print(&comparison),
-            }
-        }
-        print(&FinishedRun {
-            records: &records,
-            reports: &written.paths,
-            took,
-        });
-        errors.extend(printer.error());
-        let failed_writes = failed_writes.into_inner();
-        let failed_writes = failed_writes.unwrap_or_else(PoisonError::into_inner);
-        for warning in failed_writes.warnings() {
-            print_error(format_args!("warning: {warning}"));
-        }
-        for error in &errors {
-            print_error(format_args!("error: {error}"));
-        }
-        let failed = !unmet.is_empty() || records.iter().any(|record| record.verdict.is_failure());
-        Ok(if let Some(signal) = self.interruption.signal() {
-            ExitCode::from(SIGNALLED.saturating_add(signal))
-        } else if failed {
-            ExitCode::from(TESTS_FAILED)
-        } else if !errors.is_empty() {
-            ExitCode::from(HARNESS_FAILED)
-        } else if self.replay.is_some_and(|replay| !replay.is_complete()) {
-            ExitCode::from(NOTHING_SELECTED)
-        } else {
-            ExitCode::SUCCESS
-        })
-    }
-}
-
-/// The results that the summary of a run needs.
-struct FinishedRun<'a> {
-    records: &'a [Record],
-    reports: &'a [String],
-    took: Duration,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -5,6 +5,7 @@
 
 use crate::data::case::Case;
 use crate::data::process_report::ProcessReport;
+use crate::data::service::VisibleServices;
 use crate::runner::coverage_profile;
 use crate::runner::suspensions::Suspensions;
 use crate::runner::workspace::Workspace;
@@ -32,6 +33,8 @@ pub(super) struct Worker {
     pub(super) processor: Option<usize>,
     pub(super) workspace: Workspace,
     pub(super) sandbox: Sandbox,
+    /// The services of the run, as the worker's tests see them.
+    pub(super) services: VisibleServices,
     pub(super) orders: Arc<Mutex<OrderPipe>>,
     answers: BufReader<ChildStdout>,
 }
@@ -84,6 +87,7 @@ impl Worker {
             processor,
             workspace,
             sandbox: supervisor::unconfined(),
+            services: VisibleServices::default(),
             orders: Arc::new(Mutex::new(OrderPipe {
                 pipe: process.stdin.take(),
                 is_suspended: false,
@@ -92,7 +96,10 @@ impl Worker {
             process,
         };
         match worker.answer(START_LIMIT, &Suspensions::default())? {
-            SupervisorMessage::Ready(sandbox) => worker.sandbox = sandbox,
+            SupervisorMessage::Ready(sandbox, services) => {
+                worker.sandbox = sandbox;
+                worker.services = services;
+            }
             SupervisorMessage::Refused(reason) => return Ok(Err(reason)),
             other => return Err(unexpected(&other)),
         }
@@ -188,7 +195,7 @@ fn unexpected(answer: &SupervisorMessage) -> io::Error {
 /// Waits until the pipe has data or is closed. Returns `false` after `limit`, or earlier if a
 /// signal ends the wait.
 #[cfg(unix)]
-fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
+pub(super) fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let wait = Timespec::try_from(limit).map_err(io::Error::other)?;
     match poll(&mut [PollFd::new(pipe, PollFlags::IN)], Some(&wait)) {
@@ -201,7 +208,7 @@ fn is_readable(pipe: &ChildStdout, limit: Duration) -> io::Result<bool> {
 /// Returns `true` without a wait. On systems other than Unix, there is no simple way to wait for a
 /// pipe with a timeout. A hung supervisor therefore also hangs the run.
 #[cfg(not(unix))]
-fn is_readable(_pipe: &ChildStdout, _limit: Duration) -> io::Result<bool> {
+pub(super) fn is_readable(_pipe: &ChildStdout, _limit: Duration) -> io::Result<bool> {
     Ok(true)
 }
 

@@ -6,6 +6,7 @@
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
 use crate::data::process_report::ProcessReport;
+use crate::data::service::{RunServices, VisibleServices};
 use crate::os::temporary_directory::with_temporary_directory;
 use crate::runner::suspensions::Suspensions;
 use crate::runner::worker::{OrderPipe, Worker, locked};
@@ -53,6 +54,8 @@ struct PoolState {
     /// Whether a supervisor has started with `confinement`. If so, `confinement` must not change
     /// any more, because the header may already show it.
     is_confirmed: bool,
+    /// The services of the run, for new supervisors.
+    services: RunServices,
     free: Vec<Worker>,
     /// The order pipes of the workers that are running a case.
     busy: Vec<Arc<Mutex<OrderPipe>>>,
@@ -74,6 +77,7 @@ impl WorkerPool {
             state: Mutex::new(PoolState {
                 confinement: Confinement::tightest(),
                 is_confirmed: false,
+                services: RunServices::default(),
                 free: Vec::new(),
                 busy: Vec::new(),
             }),
@@ -106,6 +110,15 @@ impl WorkerPool {
             worker,
             is_over: false,
         })
+    }
+
+    /// Gives the services of the run to all later cases. Call this method while no case runs.
+    pub(crate) fn serve(&self, services: RunServices) {
+        let mut state = self.state();
+        state.services = services;
+        let without_services = std::mem::take(&mut state.free);
+        drop(state);
+        drop(without_services);
     }
 
     /// Ends the running cases as if they had reached their timeouts. Ends every later case right
@@ -182,6 +195,7 @@ impl WorkerPool {
                 processor,
                 worker_dir: directory.clone(),
                 run: self.run.clone(),
+                services: self.state().services.clone(),
             };
             let refusal = match Worker::start(post, sandboxed, self.profile_file.as_deref())? {
                 Ok(worker) => {
@@ -220,6 +234,11 @@ impl WorkerLease<'_> {
     /// Returns the workspace in which the worker's cases have their directories.
     pub(crate) fn workspace(&mut self) -> &mut Workspace {
         &mut self.worker.workspace
+    }
+
+    /// Returns the services of the run, as the worker's tests see them.
+    pub(crate) fn services(&self) -> &VisibleServices {
+        &self.worker.services
     }
 
     /// Returns the sandbox around the worker's tests.

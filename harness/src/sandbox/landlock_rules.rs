@@ -4,6 +4,7 @@
 //! There are two layers, and both must allow an access. The supervisor enters the first layer. It
 //! also prepares the second, narrower layer, which each test enters.
 
+use super::exposed_paths::ExposedPaths;
 use super::mounts::{SHARED_MEMORY, TERMINALS};
 use super::readable_paths;
 use landlock::{
@@ -58,7 +59,8 @@ impl LandlockVersion {
 ///
 /// The processes can read the paths that tests need. They can write to the directories `writable`
 /// and to some devices. With `own_devices`, they can also write to shared memory and terminals,
-/// which must belong to this worker.
+/// which must belong to this worker. They can also read the directory in `exposed`, and connect to
+/// its sockets.
 ///
 /// # Errors
 ///
@@ -66,6 +68,7 @@ impl LandlockVersion {
 pub(super) fn enter_slot(
     writable: &[PathBuf],
     own_devices: bool,
+    exposed: &ExposedPaths,
 ) -> Result<LandlockVersion, String> {
     let enter = || -> Result<RestrictionStatus, RulesetError> {
         Ruleset::default()
@@ -76,6 +79,11 @@ pub(super) fn enter_slot(
                 AccessFs::from_read(NEWEST),
             ))?
             .add_rules(path_beneath_rules(writable, AccessFs::from_all(NEWEST)))?
+            .add_rules(path_beneath_rules(
+                &exposed.dir,
+                AccessFs::from_read(NEWEST),
+            ))?
+            .add_rules(path_beneath_rules(&exposed.sockets, AccessFs::ResolveUnix))?
             .add_rules(path_beneath_rules(
                 devices(own_devices),
                 AccessFs::from_all(NEWEST),
@@ -101,9 +109,10 @@ pub(crate) struct TestRules(RulesetCreated);
 
 impl TestRules {
     /// Prepares rules for a test's process. The process can write only to `work`, `also` and
-    /// devices. If the kernel can restrict signals, the process can send signals only to itself and
-    /// its descendants.
-    pub(super) fn prepare(work: &Path, also: &[PathBuf]) -> io::Result<Self> {
+    /// devices. If the kernel can restrict connections by path, the process can connect only to
+    /// `sockets` and to sockets in these directories. If the kernel can restrict signals, the
+    /// process can send signals only to itself and its descendants.
+    pub(super) fn prepare(work: &Path, also: &[PathBuf], sockets: &[PathBuf]) -> io::Result<Self> {
         let write = AccessFs::from_write(NEWEST);
         let open = |path: &Path| PathFd::new(path).map_err(|error| with_context(&error));
         // These rules allow all devices, because the first layer already restricts devices.
@@ -115,7 +124,8 @@ impl TestRules {
                 .create()?
                 .add_rule(PathBeneath::new(work, write))?
                 .add_rule(PathBeneath::new(devices, write))?
-                .add_rules(path_beneath_rules(also, write))
+                .add_rules(path_beneath_rules(also, write))?
+                .add_rules(path_beneath_rules(sockets, AccessFs::ResolveUnix))
         };
         prepare().map(Self).map_err(|error| with_context(&error))
     }

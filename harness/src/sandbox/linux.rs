@@ -1,9 +1,12 @@
 //! Confinement on Linux.
 
+use super::exposed_paths::{ExposedPaths, unix_sockets};
 pub(crate) use super::landlock_rules::TestRules;
 use super::landlock_rules::{self, LandlockVersion};
-use super::{capabilities, denied_calls, mounts, name_socket, readable_paths};
+use super::{capabilities, denied_calls, forwarding, mounts, name_socket, readable_paths};
+use crate::data::case::Case;
 use crate::data::confinement::{Confinement, Namespaces};
+use crate::data::service::{RunServices, VisibleServices};
 use crate::os::compiler_instrumentation;
 use crate::os::directory_lock::lock_shared;
 use crate::os::fork::fork;
@@ -18,6 +21,7 @@ use rustix::thread::UnshareFlags;
 use std::env;
 use std::fs;
 use std::io;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -36,6 +40,8 @@ pub(crate) enum Confined {
 /// The supervisor's confinement.
 pub(crate) struct Inside {
     pub(crate) sandbox: Sandbox,
+    /// The services of the run, as the supervisor's tests see them.
+    pub(crate) services: VisibleServices,
     /// Directories that exist only inside the confinement.
     pub(crate) private: Vec<PathBuf>,
     /// Whether a parent process waits outside the confinement.
@@ -43,13 +49,18 @@ pub(crate) struct Inside {
 }
 
 /// Forks a confined child, which becomes the supervisor. The supervisor's tests may write below
-/// `slot`. If `confinement` is not `Closed`, does not fork: this process becomes the supervisor.
+/// `slot`, and reach the services of `run`. If `confinement` is not `Closed`, does not fork: this
+/// process becomes the supervisor.
 ///
 /// # Errors
 ///
 /// In the child, when the kernel refuses a part of the confinement. The error names this part. In
 /// the parent, when the kernel refuses the outer namespaces or the fork.
-pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Confined> {
+pub(crate) fn confine(
+    confinement: &Confinement,
+    slot: &Path,
+    run: &RunServices,
+) -> io::Result<Confined> {
     let Confinement::Closed {
         namespaces,
         refusals,
@@ -58,9 +69,14 @@ pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Conf
         set_child_subreaper(Some(getpid()))?;
         return Ok(Confined::Inside(Box::new(Inside {
             sandbox: super::unconfined(),
+            services: run.to_visible(),
             private: Vec::new(),
             has_outer_process: false,
         })));
+    };
+    let forwarder = match namespaces {
+        Namespaces::None => None,
+        _ => forwarding::start(run)?,
     };
     enter_outer(*namespaces)?;
     match fork()? {
@@ -69,7 +85,11 @@ pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Conf
             // lock's descriptor: it leads out of the mount namespace. The lock can be missing, as
             // the kernel releases it at any time with this process.
             let _lock = lock_shared(slot);
-            Ok(Confined::Outside(wait_for(child)?))
+            let code = wait_for(child)?;
+            if let Some(forwarder) = forwarder {
+                forwarder.end()?;
+            }
+            Ok(Confined::Outside(code))
         }
         None => {
             set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -77,13 +97,22 @@ pub(crate) fn confine(confinement: &Confinement, slot: &Path) -> io::Result<Conf
                 .into_iter()
                 .chain(profile_directory())
                 .collect();
-            let sandbox = enter_inner(*namespaces, refusals, slot, &writable)?;
+            let (sandbox, services) = enter_inner(
+                *namespaces,
+                refusals,
+                slot,
+                &writable,
+                run,
+                forwarder.as_ref().map(|forwarder| &forwarder.socket),
+            )?;
+            drop(forwarder);
             let private = match namespaces {
                 Namespaces::None => None,
                 _ => mounts::shared_memory(&writable),
             };
             Ok(Confined::Inside(Box::new(Inside {
                 sandbox,
+                services,
                 private: private.into_iter().collect(),
                 has_outer_process: true,
             })))
@@ -120,7 +149,11 @@ fn enter_inner(
     refusals: &[String],
     slot: &Path,
     writable: &[PathBuf],
-) -> io::Result<Sandbox> {
+    run: &RunServices,
+    forwarder: Option<&UnixStream>,
+) -> io::Result<(Sandbox, VisibleServices)> {
+    let mut services = run.to_visible();
+    let exposed = ExposedPaths::of(run);
     let own_users = matches!(namespaces, Namespaces::All | Namespaces::WithoutProcesses);
     let own_processes = matches!(namespaces, Namespaces::All | Namespaces::WithoutUsers);
     if own_users {
@@ -131,15 +164,19 @@ fn enter_inner(
     }
     if namespaces != Namespaces::None {
         // Lists the sockets of the network namespace that this process is about to leave.
-        let sockets = mounts::sockets();
-        let needed: Vec<PathBuf> = readable_paths::needed().collect();
+        let mut sockets = mounts::sockets();
+        sockets.retain(|socket| !exposed.sockets.contains(socket));
+        let needed = readable_paths::needed().chain(exposed.all());
+        let needed: Vec<PathBuf> = needed.collect();
         let flags = UnshareFlags::NEWNS | UnshareFlags::NEWNET | UnshareFlags::NEWIPC;
         namespaces::unshare(flags).map_err(no_namespaces(flags))?;
         let resolv_conf = mounts::seal(slot, writable, &needed, &sockets, own_processes)?;
         namespaces::bring_up_loopback().map_err(failed_to("bring up loopback"))?;
         name_socket::bind(resolv_conf);
+        services = forwarding::listen(run, forwarder);
     }
-    let landlock = landlock_rules::enter_slot(writable, namespaces != Namespaces::None);
+    let own_devices = namespaces != Namespaces::None;
+    let landlock = landlock_rules::enter_slot(writable, own_devices, &exposed);
     capabilities::drop_all().map_err(failed_to("drop capabilities"))?;
     let denied = denied_calls::deny();
     if !own_processes {
@@ -155,7 +192,7 @@ fn enter_inner(
         let reason = "dropped, but a test can make a user namespace, in which it has all of them";
         sandbox.capabilities = Enforcement::missing(reason);
     }
-    Ok(sandbox)
+    Ok((sandbox, services))
 }
 
 /// Whether a confined process can make a user namespace. Forks a child that tries to make a user
@@ -228,15 +265,16 @@ fn describe(
     sandbox
 }
 
-/// Prepares the additional rules of tests that may write to `work`. Each test's process enters
-/// these rules.
+/// Prepares the additional rules of tests of the worker of `case`. They may write to the worker's
+/// directory, and connect to the sockets of the run. Each test's process enters these rules.
 ///
 /// # Errors
 ///
 /// When a directory is missing, or the kernel refuses the rules.
-pub(crate) fn prepare_test(work: &Path) -> io::Result<TestRules> {
+pub(crate) fn prepare_test(case: &Case) -> io::Result<TestRules> {
     let also: Vec<PathBuf> = profile_directory().collect();
-    TestRules::prepare(work, &also)
+    let sockets = unix_sockets(case.spec.services.services.values().flatten());
+    TestRules::prepare(&case.worker_dir().work(), &also, &sockets)
 }
 
 /// Gives the directory to which instrumented code writes its coverage data. Tests may write to this

@@ -1,6 +1,8 @@
 //! The sandbox on systems other than Linux. These systems have no confinement.
 
+use crate::data::case::Case;
 use crate::data::confinement::Confinement;
+use crate::data::service::{RunServices, VisibleServices};
 use clarity_chaos_record::Sandbox;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,18 +25,24 @@ pub(crate) enum Confined {
 /// The supervisor's confinement.
 pub(crate) struct Inside {
     pub(crate) sandbox: Sandbox,
+    pub(crate) services: VisibleServices,
     pub(crate) private: Vec<PathBuf>,
     pub(crate) has_outer_process: bool,
 }
 
 /// Confines nothing. Reports the confinement as missing if `confinement` requests it.
-pub(crate) fn confine(confinement: &Confinement, _slot: &Path) -> io::Result<Confined> {
+pub(crate) fn confine(
+    confinement: &Confinement,
+    _slot: &Path,
+    run: &RunServices,
+) -> io::Result<Confined> {
     let sandbox = match confinement {
         Confinement::Open => super::unconfined(),
         Confinement::Closed { .. } => Sandbox::without(UNSUPPORTED, CONTAINMENT),
     };
     Ok(Confined::Inside(Box::new(Inside {
         sandbox,
+        services: run.to_visible(),
         private: Vec::new(),
         has_outer_process: false,
     })))
@@ -50,6 +58,6 @@ impl TestRules {
     }
 }
 
-pub(crate) fn prepare_test(_work: &Path) -> io::Result<TestRules> {
+pub(crate) fn prepare_test(_case: &Case) -> io::Result<TestRules> {
     Ok(TestRules)
 }

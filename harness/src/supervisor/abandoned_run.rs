@@ -10,6 +10,7 @@ use crate::journal::{self, Recovery, UndoneBy};
 use crate::os::directory::remove_directory;
 use crate::os::directory_lock::{DirectoryLock, lock_exclusive};
 use crate::os::ownership::is_only_ours;
+use crate::supervisor::fixture::remains;
 use crate::supervisor::run_files::{self, has_journal};
 use std::fs;
 use std::io;
@@ -91,7 +92,24 @@ fn end_workers(
     let mut recovery = Recovery::default();
     let mut is_left = false;
     for worker in WorkerDir::all_in(run) {
-        match lock(&worker) {
+        let mut locked = Ok(None);
+        if worker.is_setup() {
+            if by == UndoneBy::Supervisor {
+                // The next run ends the set-up, and reports it.
+                is_left = true;
+                continue;
+            }
+            // The processes of the fixture have the lock until they have ended. Processes that
+            // have not ended in time are killed.
+            locked = lock(&worker);
+            recovery
+                .setups
+                .extend(remains::end(run, &worker, "the runner"));
+        }
+        if matches!(locked, Ok(None)) {
+            locked = lock(&worker);
+        }
+        match locked {
             Ok(Some(_lock)) => {
                 recovery.add(undo(run, &worker, by));
                 is_left |= has_journal(&worker) || !remove_worker(worker.root(), by);

@@ -4,6 +4,7 @@
 use crate::os::directory_lock::lock_shared;
 #[cfg(unix)]
 use crate::os::signals::restore_termination_signals;
+use crate::registration::origin::Origin;
 use crate::supervisor::role::{Role, RoleMessage};
 use crate::test::test_process;
 use std::io;
@@ -17,10 +18,11 @@ fn restore_termination_signals() {}
 /// # Errors
 ///
 /// When the supervisor fails, or when the test of the case cannot be started.
-pub(crate) fn run_role(message: RoleMessage) -> io::Result<ExitCode> {
+pub(crate) fn run_role(message: RoleMessage, origin: &Origin) -> io::Result<ExitCode> {
     restore_termination_signals();
     match message.role {
         Role::Supervisor(config) => super::serve(&config),
+        Role::Fixture(config) => super::fixture::run(&config, origin),
         Role::Test(case) => {
             #[cfg(target_os = "linux")]
             crate::sandbox::name_socket::inherit(message.name_socket)?;

@@ -281,7 +281,7 @@ enum WakeReason {
 }
 
 /// Waits until all children of this process have ended, or until the deadline.
-fn wait_for_children(deadline: Instant) -> io::Result<Children> {
+pub(super) fn wait_for_children(deadline: Instant) -> io::Result<Children> {
     while reap_ended()? == Children::Alive {
         if Instant::now() >= deadline {
             return Ok(Children::Alive);
@@ -293,7 +293,7 @@ fn wait_for_children(deadline: Instant) -> io::Result<Children> {
 
 /// Kills all children of this process, including orphans that become children during the call.
 /// Returns when no child is left, or after `KILL_TIMEOUT`.
-fn kill_children() -> io::Result<Children> {
+pub(super) fn kill_children() -> io::Result<Children> {
     let deadline = Instant::now() + KILL_TIMEOUT;
     while reap_ended()? == Children::Alive {
         if Instant::now() >= deadline {
@@ -313,7 +313,7 @@ fn kill_children() -> io::Result<Children> {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Children {
+pub(super) enum Children {
     Alive,
     None,
 }

@@ -2,6 +2,7 @@
 
 use crate::data::case::Case;
 use crate::data::process_report::ProcessReport;
+use crate::data::service::VisibleServices;
 use clarity_chaos_record::Sandbox;
 use serde::{Deserialize, Serialize};
 
@@ -27,8 +28,8 @@ pub(crate) enum RunnerMessage {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum SupervisorMessage {
     /// The first message of a supervisor that is ready for cases. Describes the sandbox of its
-    /// tests.
-    Ready(Sandbox),
+    /// tests, and the services of the run as these tests see them.
+    Ready(Sandbox, VisibleServices),
     /// The only message of a supervisor that could not set up its confinement. Contains the reason.
     /// The supervisor then exits.
     Refused(String),

@@ -1,12 +1,14 @@
-//! The three roles of a test binary.
+//! The roles of a test binary.
 //!
 //! A process that Cargo or a user starts is the *runner*. The runner starts the same binary again
 //! as *supervisors*: one for each test that runs in parallel. For each *test*, a supervisor forks
-//! itself or starts the binary again. A binary that is started again gets its role from its first
-//! two arguments.
+//! itself or starts the binary again. If the binary has a set-up for the run, the runner starts two
+//! more processes: one that runs the set-up, and its supervisor. A binary that is started again
+//! gets its role from its first two arguments.
 
 use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
+use crate::data::service::RunServices;
 use clarity_chaos_record::Isolation;
 use serde::{Deserialize, Serialize};
 use std::env;
@@ -14,6 +16,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::process::{self, Command};
+use std::time::Duration;
 
 /// The first argument of a supervisor or test. The second argument is a [`RoleMessage`].
 pub(crate) const ROLE_ARGUMENT: &str = "__clarity_chaos";
@@ -25,6 +28,21 @@ pub(crate) enum Role {
     Supervisor(SupervisorConfig),
     /// Runs the test of this case.
     Test(Box<Case>),
+    /// Runs or supervises the set-up and the tear-down of the run.
+    Fixture(FixtureConfig),
+}
+
+/// The configuration of the run's set-up and tear-down.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FixtureConfig {
+    /// The directory of the set-up.
+    pub(crate) dir: WorkerDir,
+    /// The directory of the run, which contains `dir`.
+    pub(crate) run: PathBuf,
+    /// The time limit of the set-up, and of the tear-down.
+    pub(crate) limit: Duration,
+    /// Whether the process runs the set-up. Otherwise, the process supervises such a process.
+    pub(crate) is_supervised: bool,
 }
 
 /// The configuration of a supervisor, the same for all of its cases.
@@ -38,6 +56,8 @@ pub(crate) struct SupervisorConfig {
     pub(crate) worker_dir: WorkerDir,
     /// The directory of the run, which contains `worker_dir`.
     pub(crate) run: PathBuf,
+    /// The services that the supervisor's tests can reach.
+    pub(crate) services: RunServices,
 }
 
 /// The second argument of a supervisor or test.
@@ -94,8 +114,8 @@ impl RoleMessage {
 mod tests {
     use super::*;
     use crate::data::case::CaseSpec;
+    use crate::data::service::VisibleServices;
     use clarity_chaos_record::Seed;
-    use std::time::Duration;
 
     #[test]
     fn role_message_parse_reads_the_command_back() {
@@ -114,6 +134,7 @@ mod tests {
             lasting_threads: Vec::new(),
             sandboxed: true,
             own_home: true,
+            services: VisibleServices::default(),
         };
         let case = Case::new(&worker_dir, spec);
         for role in [
@@ -121,8 +142,15 @@ mod tests {
                 isolation: Isolation::Exec,
                 confinement: Confinement::tightest(),
                 processor: Some(1),
-                worker_dir,
+                worker_dir: worker_dir.clone(),
                 run: "/run".into(),
+                services: RunServices::default(),
+            }),
+            Role::Fixture(FixtureConfig {
+                dir: worker_dir,
+                run: "/run".into(),
+                limit: Duration::MAX,
+                is_supervised: true,
             }),
             Role::Test(Box::new(case)),
         ] {

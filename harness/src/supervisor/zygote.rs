@@ -47,10 +47,7 @@ impl Zygote {
         }
         test_process::prefault(&case.spec)?;
         exit_handler::skip_inherited()?;
-        let rules = case
-            .spec
-            .sandboxed
-            .then(|| prepare_test(&case.worker_dir().work()));
+        let rules = case.spec.sandboxed.then(|| prepare_test(case));
         Ok(Self {
             rules: rules.transpose()?,
         })

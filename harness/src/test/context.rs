@@ -1,9 +1,11 @@
 //! The context of a test: the argument of the test function.
 
 mod exploration;
+mod services;
 mod wall_clock;
 
 use crate::data::case::CaseSpec;
+use crate::data::service::VisibleServices;
 use crate::test::clock::Clock;
 use crate::test::explore::kept_state::EvidencePaths;
 use crate::test::fault::{Fault, FaultError, FaultGuard, FaultLog, InjectError};
@@ -45,6 +47,7 @@ struct ContextInner {
     generators: AtomicU64,
     skip: SkipRequest,
     evidence: EvidencePaths,
+    services: VisibleServices,
     /// The directory on another file system. `None` before [`Context::other_filesystem`] creates
     /// it.
     other_filesystem: Mutex<Option<TempDir>>,
@@ -69,6 +72,7 @@ impl Context {
                 skip: SkipRequest::new(timeline.clone()),
                 evidence,
                 missed: MissedFaults::new(timeline.clone()),
+                services: spec.services.clone(),
                 timeline,
                 faults,
                 panics,

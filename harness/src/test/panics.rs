@@ -57,7 +57,8 @@ pub(crate) struct CaughtPanic {
     pub(crate) expected: bool,
 }
 
-fn message_of(payload: &(dyn Any + Send)) -> String {
+/// Returns the text of a panic.
+pub(crate) fn message_of(payload: &(dyn Any + Send)) -> String {
     payload
         .downcast_ref::<String>()
         .map(String::as_str)

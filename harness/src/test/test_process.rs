@@ -83,7 +83,7 @@ pub(crate) fn run(
     let timeline = Timeline::open(&case.timeline())?;
     let setup = Setup::new(test, case, timeline, ProcessScope::Dedicated)?;
     if case.spec.sandboxed {
-        let rules = rules.map_or_else(|| prepare_test(&case.worker_dir().work()), Ok)?;
+        let rules = rules.map_or_else(|| prepare_test(case), Ok)?;
         rules.enter()?;
     }
     let timeline = setup.timeline.clone();

@@ -17,6 +17,8 @@ mod escapes;
 mod explorations;
 mod faults;
 #[cfg(target_os = "linux")]
+mod fixtures;
+#[cfg(target_os = "linux")]
 mod floods;
 #[cfg(target_os = "linux")]
 mod hangs;

@@ -31,11 +31,14 @@ const facts = (list, pairs) => {
 
 // ---- the head ----
 const counts = { failed: 0, skipped: 0, passed: 0 };
-for (const test of run.tests) counts[group(test.verdict)] += 1;
+const tests = run.tests.filter((test) => !test.is_fixture);
+for (const test of tests) counts[group(test.verdict)] += 1;
+const failedFixtures = run.tests.filter((test) => test.is_fixture && group(test.verdict) === "failed").length;
+const failures = counts.failed + failedFixtures + run.unmet.length;
 document.getElementById("suite").textContent = run.suite;
 document.getElementById("outcome").append(
-  el("strong", { class: counts.failed + run.unmet.length ? "failed" : "passed" }, counts.failed + run.unmet.length ? "Failed" : "Passed"),
-  ` — ${plural(run.tests.length, "test")}: ${counts.failed} failed, ${counts.passed} passed, ${counts.skipped} skipped, in ${duration(run.took_us)}`,
+  el("strong", { class: failures ? "failed" : "passed" }, failures ? "Failed" : "Passed"),
+  ` — ${plural(tests.length, "test")}: ${counts.failed} failed, ${counts.passed} passed, ${counts.skipped} skipped, in ${duration(run.took_us)}`,
 );
 facts(document.getElementById("facts"), [
   ["Seed", run.seed], ["Sweep", run.sweep], ["Commit", run.commit], ["Began", run.started_at], ["Isolation", run.isolation], ["Profile", run.profile],

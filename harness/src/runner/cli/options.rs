@@ -7,6 +7,7 @@
 use super::active_profile::ActiveProfile;
 use super::isolation::isolation;
 use super::profile_options::ProfileOptions;
+use super::recording_options::RecordingOptions;
 use super::stress::StressOption;
 use super::values::{duration, log_filter, positive_duration};
 use super::{HomeChoice, KeepDirs, KnownSeeds, NoTests, OracleMode, SeedChoice};
@@ -46,6 +47,9 @@ pub(crate) struct Options {
 
     #[command(flatten)]
     pub(crate) profiles: ProfileOptions,
+
+    #[command(flatten)]
+    pub(crate) recordings: RecordingOptions,
 
     #[command(flatten)]
     pub(super) stress: StressOption,
@@ -123,16 +127,6 @@ pub(crate) struct Options {
         help_heading = "Running"
     )]
     pub(crate) seed: Option<SeedChoice>,
-
-    /// Run the tests of a recording again, each with its recorded seed, and compare; say first what
-    /// differs here. FILTERs select among its tests
-    #[arg(
-        long = "replay",
-        value_name = "FILE",
-        conflicts_with_all = ["seed", "seeds", "last_failed", "failed_first", "merge", "records"],
-        help_heading = "Running"
-    )]
-    pub(crate) replay: Option<PathBuf>,
 
     /// Repeat a failed test with the same seed up to N times; a test that then passes is reported
     /// as flaky and does not fail the run
@@ -240,6 +234,10 @@ pub(crate) struct Options {
     #[arg(long = "timeout", value_name = "DURATION", env = "CHAOS_TIMEOUT", default_value = "30s", value_parser = positive_duration, help_heading = "Running")]
     pub(crate) timeout: Duration,
 
+    /// Time limit, in real time, of the run's set-up, and of its tear-down
+    #[arg(long = "setup-timeout", value_name = "DURATION", env = "CHAOS_SETUP_TIMEOUT", default_value = "60s", value_parser = positive_duration, help_heading = "Running")]
+    pub(crate) setup_timeout: Duration,
+
     /// Isolation of the tests from each other [default: fork on Linux, else exec]
     #[arg(
         long = "isolation",
@@ -341,16 +339,6 @@ pub(crate) struct Options {
         help_heading = "Reports"
     )]
     pub(crate) records: Vec<PathBuf>,
-
-    /// Write the run to this file: records, kept directories, the identity of binary and machine;
-    /// --replay runs it again, also elsewhere
-    #[arg(
-        long = "recording",
-        value_name = "FILE",
-        env = "CHAOS_RECORDING",
-        help_heading = "Reports"
-    )]
-    pub(crate) recording: Option<PathBuf>,
 
     /// Directory for the seed of the last run and for each test's latest record [default:
     /// chaos/PACKAGE/TARGET in Cargo's target directory]

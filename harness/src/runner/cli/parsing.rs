@@ -205,7 +205,7 @@ impl Options {
                 "--retries: expected no --seeds, since a sweep does not repeat failures",
             ),
             (
-                self.recording.is_some() && std::env::var_os("NEXTEST_RUN_ID").is_some(),
+                self.recordings.recording.is_some() && std::env::var_os("NEXTEST_RUN_ID").is_some(),
                 "--recording: expected a run without nextest, which starts a process for each test: each would replace the file",
             ),
             (

@@ -52,6 +52,7 @@ impl LibtestEvent<'_> {
                 "chaos": {
                     "flaky": summary.flaky().count(),
                     "unmet_oracles": summary.unmet,
+                    "failed_fixtures": summary.failed_fixtures,
                     "reports": summary.reports,
                     "replay_command": summary.rerun_command,
                 },

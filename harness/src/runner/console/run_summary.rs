@@ -27,6 +27,8 @@ pub(crate) struct RunSummary<'a> {
     pub(crate) filtered_out: usize,
     /// A message for each unmet oracle.
     pub(crate) unmet: &'a [String],
+    /// A message for each failure of the run's set-up and tear-down.
+    pub(crate) failed_fixtures: &'a [String],
     /// The paths of the reports that were written.
     pub(crate) reports: &'a [String],
     /// The command that repeats the run; `None` if there is no such command.
@@ -64,9 +66,9 @@ impl<'a> RunSummary<'a> {
         self.records.iter().filter(|record| record.is_flaky())
     }
 
-    /// Whether a test failed or an oracle is unmet.
+    /// Whether a test failed, an oracle is unmet, or the set-up or the tear-down failed.
     pub(super) fn has_failed(&self) -> bool {
-        self.failed() > 0 || !self.unmet.is_empty()
+        self.failed() > 0 || !self.unmet.is_empty() || !self.failed_fixtures.is_empty()
     }
 
     /// Formats the summary that follows the lines of the tests. Omits the reports of failures,
@@ -78,6 +80,7 @@ impl<'a> RunSummary<'a> {
         self.render_skipped(&mut text);
         self.render_slowest(&mut text);
         render_unmet(&mut text, self.unmet);
+        render_failed_fixtures(&mut text, self.failed_fixtures);
         render_reports(&mut text, self.reports);
         self.render_rerun(&mut text);
         self.render_totals(&mut text);
@@ -94,6 +97,7 @@ impl<'a> RunSummary<'a> {
         }
         self.render_flaky(&mut text);
         render_unmet(&mut text, self.unmet);
+        render_failed_fixtures(&mut text, self.failed_fixtures);
         self.render_totals(&mut text);
         text
     }
@@ -212,6 +216,12 @@ pub(super) fn render_failures(text: &mut String, failures: &[&Record]) {
 pub(super) fn render_unmet(text: &mut String, unmet: &[String]) {
     if !unmet.is_empty() {
         let _ = write!(text, "\n{}", report::render_unmet_oracles(unmet));
+    }
+}
+
+pub(super) fn render_failed_fixtures(text: &mut String, failures: &[String]) {
+    for failure in failures {
+        let _ = writeln!(text, "\n{FAIL}{}{FAIL:#}", first_line(failure));
     }
 }
 

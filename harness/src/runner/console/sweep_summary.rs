@@ -14,11 +14,12 @@ const SEEDS: usize = 10;
 pub(crate) fn sweep_summary(
     results: &Results,
     unmet: &[String],
+    failed_fixtures: &[String],
     reports: &[String],
     took: Duration,
     is_terse: bool,
 ) -> String {
-    let failed = results.failed() > 0 || !unmet.is_empty();
+    let failed = results.failed() > 0 || !unmet.is_empty() || !failed_fixtures.is_empty();
     let mut text = String::new();
     let tests = results.tests.iter();
     for (name, tally) in tests.filter(|(_, tally)| !is_terse || tally.failed > 0) {
@@ -36,6 +37,7 @@ pub(crate) fn sweep_summary(
     }
     run_summary::render_failures(&mut text, &failures);
     run_summary::render_unmet(&mut text, unmet);
+    run_summary::render_failed_fixtures(&mut text, failed_fixtures);
     run_summary::render_reports(&mut text, reports);
     let result = match failed {
         true => format!("{FAIL}FAILED{FAIL:#}"),

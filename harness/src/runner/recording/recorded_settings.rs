@@ -102,11 +102,7 @@ impl RecordedSettings {
 
 /// Whether the isolation contains tests, and this system has it.
 fn is_contained(isolation: Isolation) -> bool {
-    match isolation {
-        Isolation::Fork => cfg!(target_os = "linux"),
-        Isolation::Exec => true,
-        _ => false,
-    }
+    isolation == Isolation::Exec || (isolation == Isolation::Fork && cfg!(target_os = "linux"))
 }
 
 fn name_of(value: impl ValueEnum) -> String {

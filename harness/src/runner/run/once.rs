@@ -66,6 +66,7 @@ impl TestRun {
                 selected: selected.len(),
                 filtered_out: selection.deselected.len(),
                 unmet: &unmet,
+                failed_fixtures: &finished.fixture.failures,
                 reports: finished.reports,
                 rerun_command: rerun_command.as_deref(),
                 rerun_failed_command: rerun_failed_command.as_deref(),
@@ -101,7 +102,9 @@ impl TestRun {
         let only_benchmarks = self.case_runner.options.runs_benchmarks();
         let record = match only_benchmarks {
             true => None,
-            false => self.run_with_known_seeds(test),
+            false => self
+                .not_run(test, self.case_runner.seed)
+                .or_else(|| self.run_with_known_seeds(test)),
         };
         let failed = record
             .as_ref()

@@ -31,13 +31,19 @@ impl TestRun {
             regressions: &self.regressions,
             printer: &printer,
         };
-        let mut results = sweep.run(
-            format!("{package}::{target}"),
-            threads,
-            &|record, cleaned| {
+        let suite = format!("{package}::{target}");
+        let mut results = match self.fixture.refusal() {
+            None => sweep.run(suite, threads, &|record, cleaned| {
                 self.add_cleanup(record, cleaned);
-            },
-        );
+            }),
+            Some(reason) => {
+                let names = selection.selected.iter().map(|test| test.name());
+                let seeds = extent.reached(1);
+                let mut results = Results::new(suite, seeds, options.shard, names);
+                results.stop_reason = Some(reason);
+                results
+            }
+        };
         for record in results.representatives_mut() {
             let mut tests = selection.selected.iter();
             if let Some(test) = tests.find(|test| test.name() == record.name) {
@@ -59,9 +65,14 @@ impl TestRun {
         let unmet = unmet_oracles(&results, options);
         save_regressions(&self.regressions, &results, &printer);
         locked(&self.records).extend(results.representatives().cloned());
+        let tests = selection.selected.iter();
+        let first = extent.reachable().first();
+        let not_run = tests.filter_map(|test| self.not_run(test, first));
+        locked(&self.records).extend(not_run);
         self.finish(&unmet, Some(&results), |finished| {
             let (reports, took) = (finished.reports, finished.took);
-            let summary = console::sweep_summary(&results, &unmet, reports, took, is_terse);
+            let failed = &finished.fixture.failures;
+            let summary = console::sweep_summary(&results, &unmet, failed, reports, took, is_terse);
             printer.print(&summary);
         })
     }

@@ -337,7 +337,7 @@ fn assert_unpacks_inside(archive: &Archive) {
         entries.map(|entry| entry.unwrap().path()).collect()
     };
     assert_eq!(names(base.path()), [base.path().join("a")]);
-    assert_eq!(names(&base.path().join("a")), [parent.clone()]);
+    assert_eq!(names(&base.path().join("a")), std::slice::from_ref(&parent));
     let expected: Vec<_> = unpacked
         .iter()
         .map(|unpacked| unpacked.path.clone())
