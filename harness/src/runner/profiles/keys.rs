@@ -40,7 +40,7 @@ const fn per_test(name: &'static str, value_type: SettingType) -> Key {
 }
 
 /// All settings.
-pub(crate) const KEYS: [Key; 27] = [
+pub(crate) const KEYS: [Key; 29] = [
     per_test("timeout", SettingType::Text),
     per_test("grace", SettingType::Text),
     per_test("retries", SettingType::Number(0)),
@@ -49,6 +49,7 @@ pub(crate) const KEYS: [Key; 27] = [
     per_test("keep-dirs", SettingType::Text),
     per_test("log", SettingType::Text),
     key("slow-after", SettingType::Text),
+    key("setup-timeout", SettingType::Text),
     key("require-sandbox", SettingType::Flag),
     key("isolation", SettingType::Text),
     key("test-threads", SettingType::Number(1)),
@@ -65,6 +66,7 @@ pub(crate) const KEYS: [Key; 27] = [
     key("junit-passed-output", SettingType::Flag),
     key("html", SettingType::Path),
     key("trace", SettingType::Path),
+    key("recording", SettingType::Path),
     key("history", SettingType::Path),
     key("verbose", SettingType::Flag),
     key("report-time", SettingType::Flag),
@@ -72,7 +74,7 @@ pub(crate) const KEYS: [Key; 27] = [
 
 /// The options that no profile sets. They choose the tests, the seeds or the work of one run.
 // A profile with seeds would change the commands that repeat a failure.
-pub(crate) const NOT_IN_PROFILES: [&str; 14] = [
+pub(crate) const NOT_IN_PROFILES: [&str; 15] = [
     "config",
     "profile",
     "tag",
@@ -87,4 +89,5 @@ pub(crate) const NOT_IN_PROFILES: [&str; 14] = [
     "results",
     "merge",
     "records",
+    "replay",
 ];
