@@ -102,7 +102,8 @@ impl RecordedSettings {
 
 /// Whether the isolation contains tests, and this system has it.
 fn is_contained(isolation: Isolation) -> bool {
-    isolation == Isolation::Exec || (isolation == Isolation::Fork && cfg!(target_os = "linux"))
+    let has_isolation = cfg!(target_os = "linux") || isolation != Isolation::Fork;
+    has_isolation && matches!(isolation, Isolation::Fork | Isolation::Exec)
 }
 
 fn name_of(value: impl ValueEnum) -> String {
