@@ -22,6 +22,7 @@ use crate::registration::TestCase;
 use crate::registration::origin::Origin;
 use crate::runner::cli::Options;
 use crate::runner::cli::nightly_flags::TimeLimits;
+use crate::runner::suspensions::Suspensions;
 use anstyle::{AnsiColor, Style};
 use clarity_chaos_record::{Record, Seed, Verdict};
 use clarity_chaos_report as report;
@@ -78,6 +79,7 @@ pub(crate) struct StartedRun<'a> {
     pub(crate) shuffle_seed: Option<u64>,
     /// The number of selected tests.
     pub(crate) tests: usize,
+    pub(crate) suspensions: &'a Suspensions,
 }
 
 /// Prints a run of tests with one root seed.
@@ -113,6 +115,7 @@ impl Console {
             u64::try_from(tests).unwrap_or(u64::MAX),
             Arc::clone(&printer),
             slow_after,
+            run.suspensions.clone(),
             move |name, age| match format {
                 ConsoleFormat::Json => slow_printer.print(&LibtestEvent::TestSlow { name }.line()),
                 ConsoleFormat::Pretty { .. } => slow_printer.print(&slow_test_line(name, age)),

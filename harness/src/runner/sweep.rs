@@ -100,11 +100,12 @@ impl Sweep<'_> {
         let slow_after = self.case_runner.options.slow_after;
         let slow = move |name: &str, age| slow_printer.print(&slow_test_line(name, age));
         let printer = Arc::clone(self.printer);
+        let suspensions = self.case_runner.suspensions.clone();
         let unit = match self.extent.limit() {
             None => ProgressUnit::Cases,
             Some(limit) => ProgressUnit::CasesWithin(limit),
         };
-        ProgressDisplay::start(unit, cases, printer, slow_after, slow)
+        ProgressDisplay::start(unit, cases, printer, slow_after, suspensions, slow)
     }
 
     fn work(&self, state: &SweepState<'_>) {

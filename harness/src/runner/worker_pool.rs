@@ -7,6 +7,8 @@ use crate::data::case::{Case, WorkerDir};
 use crate::data::confinement::Confinement;
 use crate::data::process_report::ProcessReport;
 use crate::data::service::{RunServices, VisibleServices};
+#[cfg(target_os = "linux")]
+use crate::os::stopped_processes::StoppedProcesses;
 use crate::os::temporary_directory::with_temporary_directory;
 use crate::runner::suspensions::Suspensions;
 use crate::runner::worker::{OrderPipe, Worker, locked};
@@ -33,6 +35,9 @@ pub(crate) struct WorkerPool {
     state: Mutex<PoolState>,
     interrupted: AtomicBool,
     suspended: AtomicBool,
+    /// The processes that tests in the runner's process have started, while the run is stopped.
+    #[cfg(target_os = "linux")]
+    stopped: Mutex<Option<StoppedProcesses>>,
 }
 
 /// The state that all pools of a run share.
@@ -83,6 +88,8 @@ impl WorkerPool {
             }),
             interrupted: AtomicBool::new(false),
             suspended: AtomicBool::new(false),
+            #[cfg(target_os = "linux")]
+            stopped: Mutex::default(),
         }
     }
 
@@ -133,8 +140,13 @@ impl WorkerPool {
         self.interrupted.load(Ordering::SeqCst)
     }
 
-    /// Stops the running cases. Returns when they have stopped, or after [`SUSPEND_LIMIT`].
+    /// Stops the running cases. Returns when they have stopped, or after [`SUSPEND_LIMIT`]. A case
+    /// in the runner's process stops with the runner, so only its processes stop here.
     pub(crate) fn suspend(&self) {
+        #[cfg(target_os = "linux")]
+        if self.isolation == Isolation::Thread {
+            *locked(&self.stopped) = Some(StoppedProcesses::stop_descendants());
+        }
         self.suspended.store(true, Ordering::SeqCst);
         self.send_to_busy(&RunnerMessage::Suspend);
         let deadline = Instant::now() + SUSPEND_LIMIT;
@@ -146,6 +158,8 @@ impl WorkerPool {
 
     /// Continues the cases that [`suspend`](Self::suspend) has stopped.
     pub(crate) fn resume(&self) {
+        #[cfg(target_os = "linux")]
+        drop(locked(&self.stopped).take());
         self.suspended.store(false, Ordering::SeqCst);
         self.send_to_busy(&RunnerMessage::Resume);
     }

@@ -216,17 +216,18 @@ fn thread_suite() -> Suite {
 fn test_on_a_thread_stops_and_continues_with_the_run() {
     let suite = thread_suite();
     let mut shell = Shell::start(&suite);
-    let test = "jobs::has_a_deadline";
+    let test = "jobs::writes_until_the_end";
     shell.runs(&suite, &format!("--exact {test}"));
-    until_or(
-        || suite.timeline_contains("waiting for the deadline"),
-        || shell.printed(),
-    );
+    grows(&suite, &shell, "");
     shell.types(CTRL_Z);
     shell.prints("Stopped");
-    thread::sleep(Duration::from_millis(100));
+    let (written, path) = lines(&suite).unwrap();
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(lines(&suite).unwrap().0.len(), written.len());
     shell.types("fg\n");
-    shell.prints("test result: ");
+    grows(&suite, &shell, &written);
+    fs::write(path.with_file_name("end"), "").unwrap();
+    shell.prints("1 passed; 0 failed");
     assert_eq!(suspensions(&suite.records()[test]).len(), 1);
     shell.ends();
 }

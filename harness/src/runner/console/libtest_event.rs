@@ -67,6 +67,7 @@ fn suite_started(run: &StartedRun<'_>) -> Value {
         seed,
         shuffle_seed,
         tests,
+        ..
     } = run;
     let mut value = json!({
         "type": "suite", "event": "started", "test_count": tests,

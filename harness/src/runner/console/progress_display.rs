@@ -2,6 +2,7 @@
 //! slow test.
 
 use super::Printer;
+use crate::runner::suspensions::Suspensions;
 use clarity_chaos_report::format_seconds;
 use indicatif::{ProgressState, ProgressStyle};
 use std::collections::BTreeMap;
@@ -60,6 +61,7 @@ pub(crate) struct ProgressDisplay {
 struct ProgressMonitor {
     printer: Arc<Printer>,
     slow_after: Duration,
+    suspensions: Suspensions,
     running: Mutex<RunningTests>,
     over: Condvar,
 }
@@ -83,11 +85,13 @@ struct RunningTest {
 impl ProgressDisplay {
     /// Starts the display for `total` tests or cases. Calls `slow` with a test's name and age when
     /// the test has run for `slow_after`. Calls `slow` again each time the test's age has doubled.
+    /// Ages leave out `suspensions`.
     pub(crate) fn start(
         unit: ProgressUnit,
         total: u64,
         printer: Arc<Printer>,
         slow_after: Duration,
+        suspensions: Suspensions,
         slow: impl Fn(&str, Duration) + Send + 'static,
     ) -> Self {
         let style = ProgressStyle::with_template(&unit.template(printer.colours_the_bar()))
@@ -100,6 +104,7 @@ impl ProgressDisplay {
         let monitor = Arc::new(ProgressMonitor {
             printer,
             slow_after,
+            suspensions,
             running: Mutex::default(),
             over: Condvar::new(),
         });
@@ -173,13 +178,13 @@ impl ProgressMonitor {
     fn tick(&self, slow: &dyn Fn(&str, Duration)) {
         let mut running = self.running();
         while !running.is_over {
-            for (name, age) in running.slow() {
+            for (name, age) in running.slow(&self.suspensions) {
                 // The lock of `running` is held during the call of `slow`. So no test is reported
                 // as slow after its end.
                 slow(&name, age);
             }
             let bar = self.printer.bar();
-            bar.set_message(running.message());
+            bar.set_message(running.message(&self.suspensions));
             bar.tick();
             let waited = self.over.wait_timeout(running, TICK);
             running = waited.unwrap_or_else(PoisonError::into_inner).0;
@@ -189,10 +194,10 @@ impl ProgressMonitor {
 
 impl RunningTests {
     /// Returns the tests that must now be reported as slow, with their ages.
-    fn slow(&mut self) -> Vec<(String, Duration)> {
+    fn slow(&mut self, suspensions: &Suspensions) -> Vec<(String, Duration)> {
         let mut slow = Vec::new();
         for test in self.tests.values_mut() {
-            let age = test.since.elapsed();
+            let age = suspensions.active_time(test.since);
             if age >= test.named_at {
                 slow.push((test.name.clone(), age));
                 while test.named_at <= age {
@@ -204,11 +209,11 @@ impl RunningTests {
     }
 
     /// Formats the running tests, the oldest first: `a::test 12s, another::test 3s and 2 more`.
-    fn message(&self) -> String {
+    fn message(&self, suspensions: &Suspensions) -> String {
         let mut text = String::new();
         for (index, test) in self.tests.values().take(NAMED).enumerate() {
             let comma = if index == 0 { "" } else { ", " };
-            let age = test.since.elapsed().as_secs();
+            let age = suspensions.active_time(test.since).as_secs();
             let _ = write!(text, "{comma}{} {age}s", test.name);
         }
         let more = self.tests.len().saturating_sub(NAMED);

@@ -35,6 +35,7 @@ impl TestRun {
             seed: *seed,
             shuffle_seed,
             tests: selected.len(),
+            suspensions: &self.case_runner.suspensions,
         };
         let console = Console::start(options, &printer, started);
         let rerun_command = self.rerun_command(selection, shuffle_seed);
