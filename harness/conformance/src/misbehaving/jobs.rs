@@ -20,20 +20,32 @@ fn state(process: &Process) -> Result<char> {
 /// session of its own. A third process is paused the whole time.
 #[chaos(timeout = "15s")]
 fn writes_until_the_end(cx: Context) -> Result {
+    let paused = cx.spawn("paused", Command::new("sleep").arg("1000"))?;
+    let pause = cx.inject(Pause::new(&paused))?;
+    write(&cx)?;
+    assert_eq!(state(&paused)?, 'T', "the paused process was continued");
+    pause.undo();
+    Ok(())
+}
+
+/// Writes in the same way, without a paused process.
+// On a thread of the runner, such a process is in the process group that a shell continues.
+#[chaos(timeout = "15s")]
+fn writes_beside_a_child(cx: Context) -> Result {
+    write(&cx)
+}
+
+fn write(cx: &Context) -> Result {
     let (file, end) = (cx.dir().join("lines"), cx.dir().join("end"));
     let script = "while :; do echo child >>\"$0\"; sleep 0.01; done";
     let mut writer = Command::new("setsid");
     writer.args(["sh", "-c", script]).arg(&file);
     let _writer = cx.spawn("writer", &mut writer)?;
-    let paused = cx.spawn("paused", Command::new("sleep").arg("1000"))?;
-    let pause = cx.inject(Pause::new(&paused))?;
     while !end.exists() {
         let mut file = OpenOptions::new().append(true).create(true).open(&file)?;
         writeln!(file, "test")?;
         thread::sleep(Duration::from_millis(10));
     }
-    assert_eq!(state(&paused)?, 'T', "the paused process was continued");
-    pause.undo();
     Ok(())
 }
 

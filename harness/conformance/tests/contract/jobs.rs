@@ -216,7 +216,7 @@ fn thread_suite() -> Suite {
 fn test_on_a_thread_stops_and_continues_with_the_run() {
     let suite = thread_suite();
     let mut shell = Shell::start(&suite);
-    let test = "jobs::writes_until_the_end";
+    let test = "jobs::writes_beside_a_child";
     shell.runs(&suite, &format!("--exact {test}"));
     grows(&suite, &shell, "");
     shell.types(CTRL_Z);
