@@ -2,6 +2,17 @@
 
 use clarity_chaos_report::Provenance;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::thread::available_parallelism;
+
+/// The number of processors that this process can use.
+static PROCESSORS: OnceLock<usize> = OnceLock::new();
+
+/// Returns the number of processors that this process can use. Call this function before a thread
+/// of the runner is bound to one processor; later calls return the same number.
+pub(crate) fn processors() -> usize {
+    *PROCESSORS.get_or_init(|| available_parallelism().map_or(1, usize::from))
+}
 
 /// Reads the commit from Git, and the machine from the system.
 pub(crate) fn provenance() -> Provenance {
@@ -30,7 +41,7 @@ fn commit() -> Option<String> {
 }
 
 fn machine() -> String {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let processors = processors();
     let (system, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
     #[cfg(unix)]
     let kernel = {

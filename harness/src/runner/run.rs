@@ -27,6 +27,7 @@ use crate::runner::in_process::InProcess;
 use crate::runner::interruption::Interruption;
 use crate::runner::kept_states::KeptStates;
 use crate::runner::minimizer;
+use crate::runner::provenance::processors;
 use crate::runner::recording::{Fingerprint, Replay};
 use crate::runner::regressions::Regressions;
 use crate::runner::repetition::Repetition;
@@ -100,6 +101,7 @@ impl TestRun {
             ));
         }
         // Later, this thread may be restricted to one processor.
+        processors();
         let fingerprint = options.recordings.recording.as_ref();
         let fingerprint = fingerprint.map(|_| Fingerprint::of_this_process(origin));
         let (dir, recovery) = RunDir::create()?;
