@@ -2,13 +2,13 @@
 
 use crate::suite;
 use clarity_chaos::{EventKind, Verdict};
-use clarity_chaos_conformance::limits::skip;
+use clarity_chaos_conformance::limits::leave_out;
 
 /// Whether the test ran. The tests with programs are skipped where a program is missing.
 fn ran(test: &str, verdict: &Verdict) -> bool {
     match verdict {
         Verdict::Skipped { reason } if reason.starts_with("there is no ") => {
-            skip(&format!("{test}: {reason}"));
+            leave_out(&format!("{test}: {reason}"));
             false
         }
         _ => true,
