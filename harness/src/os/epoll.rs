@@ -55,7 +55,7 @@ mod linux {
 
     /// The sockets of one epoll instance, without those that were registered first.
     pub(crate) struct EpollSockets {
-        /// The file in which the kernel lists what is registered.
+        /// The file in which the kernel lists the registered descriptors.
         path: String,
         /// The content of that file at the last look.
         text: Vec<u8>,
@@ -76,7 +76,7 @@ mod linux {
         ///
         /// # Errors
         ///
-        /// When the kernel does not list what is registered, or nothing is registered.
+        /// When the kernel does not list the registered descriptors, or none is registered.
         pub(crate) fn of(epoll: i32) -> io::Result<Self> {
             let mut sockets = Self {
                 path: format!("/proc/self/fdinfo/{epoll}"),
@@ -100,7 +100,7 @@ mod linux {
             Ok(registered.filter_map(Registration::socket).collect())
         }
 
-        /// Reads what is registered, in the format of
+        /// Reads the registered descriptors, in the format of
         /// [fdinfo](https://docs.kernel.org/filesystems/proc.html), section 3.8.
         // A paused clock can advance very often, and most advances find the same text.
         fn update(&mut self) -> io::Result<()> {

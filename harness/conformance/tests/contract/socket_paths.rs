@@ -1,4 +1,4 @@
-//! Paths of Unix sockets in a test's directories are short, whatever the test is called.
+//! Paths of Unix sockets in a test's directories are short, also if the test has a long name.
 
 use crate::suite;
 use clarity_chaos::Verdict;

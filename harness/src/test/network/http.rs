@@ -1,7 +1,7 @@
 //! HTTP/1.1 on a connection: the borders of its messages, and the faults that act on messages.
 //!
-//! A connection whose messages cannot be told apart with certainty has no known framing. This is so
-//! for TLS, HTTP/2, upgraded connections, and ambiguous or malformed messages.
+//! A connection has no known framing if the border of a message is uncertain. Examples are TLS,
+//! HTTP/2, upgraded connections, and ambiguous or malformed messages.
 
 mod chunk_reader;
 mod exchange;
