@@ -47,6 +47,7 @@ fn wall_clock_of_a_shared_process_cannot_follow() {
     let Verdict::Skipped { reason } = &ran.records[test].verdict else {
         panic!("{:?}", ran.records[test].verdict);
     };
+    assert!(reason.contains("the wall clock cannot follow"), "{reason}");
     assert!(reason.contains("--isolation thread"), "{reason}");
 }
 
