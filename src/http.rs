@@ -11,16 +11,21 @@ mod body;
 pub(crate) mod budget;
 mod document;
 mod drain_body;
+mod exposition_format;
+mod extension;
 mod health;
 mod infer;
 mod input;
 mod metadata;
+mod model_config;
 mod object;
 mod parameters;
 mod problem;
 mod repository;
 mod request;
 mod response;
+mod scrape;
+mod statistics;
 mod target;
 
 use std::ops::Deref;
@@ -29,9 +34,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
-use axum::http::header::{ACCEPT, CONTENT_TYPE};
-use axum::http::{HeaderMap, Method, Uri};
+use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
@@ -125,12 +128,24 @@ fn router(app: App) -> Router {
         .route("/v2", get(metadata::server))
         .route("/v2/health/live", get(health::live))
         .route("/v2/health/ready", get(health::ready))
+        // A model called `stats` is described at the paths with a version alone.
+        .route("/v2/models/stats", get(statistics::all))
         .route("/v2/models/{model}", get(metadata::model))
+        .route("/v2/models/{model}/config", get(model_config::config))
+        .route("/v2/models/{model}/stats", get(statistics::model))
         .route("/v2/models/{model}/ready", get(health::model_ready))
         .route("/v2/models/{model}/infer", post(infer::infer))
         .route(
             "/v2/models/{model}/versions/{version}",
             get(metadata::model),
+        )
+        .route(
+            "/v2/models/{model}/versions/{version}/config",
+            get(model_config::config),
+        )
+        .route(
+            "/v2/models/{model}/versions/{version}/stats",
+            get(statistics::model),
         )
         .route(
             "/v2/models/{model}/versions/{version}/ready",
@@ -146,14 +161,21 @@ fn router(app: App) -> Router {
             "/v2/repository/models/{model}/unload",
             post(repository::unload),
         )
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(scrape::metrics))
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .with_state(app)
 }
 
 async fn not_found(uri: Uri) -> Problem {
-    Failure::new(Reason::NotFound, format!("no resource at {}", uri.path())).into()
+    let path = uri.path();
+    let detail = match extension::unsupported(path) {
+        None => format!("no resource at {path}"),
+        Some(extension) => format!(
+            "no resource at {path}: the server does not support the extension {extension}; GET /v2 lists the supported extensions"
+        ),
+    };
+    Failure::new(Reason::NotFound, detail).into()
 }
 
 async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
@@ -162,22 +184,4 @@ async fn method_not_allowed(method: Method, uri: Uri) -> Problem {
         format!("{method} is not allowed for {}", uri.path()),
     )
     .into()
-}
-
-/// Renders the metrics in the OpenMetrics format if the scraper accepts that format. Otherwise
-/// renders them in the Prometheus text format.
-async fn metrics(State(app): State<App>, headers: HeaderMap) -> impl IntoResponse {
-    let accepts = headers
-        .get(ACCEPT)
-        .and_then(|accept| accept.to_str().ok())
-        .unwrap_or_default();
-    if accepts.contains("application/openmetrics-text") {
-        let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-        ([(CONTENT_TYPE, format)], app.metrics.render_openmetrics())
-    } else {
-        (
-            [(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
-            app.metrics.render(),
-        )
-    }
 }

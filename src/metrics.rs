@@ -6,6 +6,7 @@ mod labels;
 mod late_outcomes;
 mod model_metrics;
 mod process;
+mod version_statistics;
 
 use std::fmt;
 use std::sync::Weak;
@@ -17,6 +18,7 @@ use self::families::Families;
 use self::late_outcomes::LateOutcomes;
 pub(crate) use self::model_metrics::ModelMetrics;
 use self::process::ProcessCollector;
+pub(crate) use self::version_statistics::{TotalTime, VersionStatistics};
 use crate::ModelName;
 use clarity_breaker::Breaker;
 

@@ -69,6 +69,15 @@ impl Predictor {
         versions
     }
 
+    /// The loaded versions themselves, from the oldest to the newest.
+    pub(crate) fn loaded(&self) -> Vec<Arc<Loaded>> {
+        let state = self.state.borrow();
+        let mut loaded: Vec<Arc<Loaded>> = state.others.values().cloned().collect();
+        loaded.extend(state.loaded.clone());
+        loaded.sort_by_key(|loaded| loaded.version());
+        loaded
+    }
+
     pub(crate) fn breaker(&self) -> BreakerSnapshot {
         self.breaker.snapshot()
     }
@@ -155,7 +164,12 @@ impl Predictor {
             let loaded = Arc::clone(loaded);
             move || {
                 let _memory = memory;
+                let queued = stopwatch.elapsed();
                 let outcome = run(&*loaded.session, inputs);
+                if outcome.is_ok() {
+                    let took = stopwatch.elapsed().saturating_sub(queued);
+                    loaded.statistics.executed(queued, took);
+                }
                 let is_fault_of_input =
                     matches!(outcome, Err(RunError::NotFinite { .. })) && loaded.passes_probe();
                 (outcome, is_fault_of_input)

@@ -23,7 +23,7 @@ use crate::scrub::Scrubber;
 use crate::store::IgnoredEntry;
 use crate::{
     BreakerHandle, BreakerSnapshot, Config, Metrics, ModelName, ModelStatus, Runtime, Store,
-    Vetting,
+    VersionPolicy, Vetting,
 };
 
 /// All models of a server. An embedding program can query the models, and wait for loads.
@@ -163,6 +163,12 @@ impl Registry {
             let _ = done.await;
         }
         Ok((*model.predictor.status()).clone())
+    }
+
+    /// The policy that selects the versions of a model that answer.
+    pub(crate) fn version_policy(&self, model: &ModelName) -> VersionPolicy {
+        let policies = &self.inner.config.versions;
+        policies.get(model).cloned().unwrap_or_default()
     }
 
     /// The predictors of all models, sorted by the models' names.

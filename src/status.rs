@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::manifest::Manifest;
+use crate::metrics::VersionStatistics;
 use crate::{Digest, ModelName, Probe, Reason, Session, Version};
 
 /// The status of a model.
@@ -120,6 +121,7 @@ pub(crate) struct Loaded {
     pub(crate) probe: Option<Probe>,
     /// Whether the version has no manifest on disk.
     pub(crate) is_unverified: bool,
+    pub(crate) statistics: Arc<VersionStatistics>,
 }
 
 impl Loaded {

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
@@ -18,6 +19,7 @@ use super::response::EncodedResponse;
 use super::target::Target;
 use crate::executor::{Executor, JobKind, execute};
 use crate::predictor::{Failure, Predictor};
+use crate::stopwatch::Stopwatch;
 use crate::{ModelName, Reason, Version};
 
 /// The minimum size for which encoding and decoding run on the executor. For decoding, the size is
@@ -72,6 +74,7 @@ where
     // Looks up the version again: a reload may have replaced the version while the body arrived.
     // Such a reload also resets the breaker, which must not count failures of the old version.
     let serving = Arc::new(predictor.serving(version)?);
+    let stopwatch = Stopwatch::start();
     let decode = {
         let (serving, budget) = (Arc::clone(&serving), app.budget.clone());
         let size = body.len();
@@ -87,28 +90,42 @@ where
         };
         transcode(predictor, size, work)
     };
-    let request = decode.await?;
-    let outputs = predictor
-        .predict(&serving.loaded, request.inputs, request.memory)
-        .await?;
-    let size = outputs.iter().map(|output| output.data().len()).sum();
-    let encode = {
-        let (model, budget) = (predictor.model.clone(), app.budget.clone());
-        move || {
-            let id = request.id.as_deref();
-            EncodedResponse::encode(&model, &serving, id, &request.outputs, &outputs, &budget)
-        }
+    let (request, decoding) = decode.await?;
+    let statistics = Arc::clone(&serving.loaded.statistics);
+    let answer = async {
+        let outputs = predictor
+            .predict(&serving.loaded, request.inputs, request.memory)
+            .await?;
+        let size = outputs.iter().map(|output| output.data().len()).sum();
+        let encode = {
+            let (model, budget) = (predictor.model.clone(), app.budget.clone());
+            move || {
+                let id = request.id.as_deref();
+                EncodedResponse::encode(&model, &serving, id, &request.outputs, &outputs, &budget)
+            }
+        };
+        transcode(predictor, size, encode).await
     };
-    transcode(predictor, size, encode).await
+    let answer = answer.await;
+    let took = stopwatch.elapsed();
+    match &answer {
+        Ok((_, encoding)) => statistics.answered(took, decoding, *encoding),
+        Err(_) => statistics.failed(took),
+    }
+    answer.map(|(response, _)| response)
 }
 
 /// Runs `work`, which encodes or decodes tensors. Runs it on the calling thread if `size` is below
-/// `OFFLOAD_BYTES`, otherwise on the executor.
+/// `OFFLOAD_BYTES`, otherwise on the executor. Also returns the time that the work took.
 async fn transcode<T: Send + 'static>(
     predictor: &Predictor,
     size: usize,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
-) -> Result<T, Failure> {
+) -> Result<(T, Duration), Failure> {
+    let work = move || {
+        let stopwatch = Stopwatch::start();
+        work().map(|result| (result, stopwatch.elapsed()))
+    };
     if size < OFFLOAD_BYTES {
         return work();
     }

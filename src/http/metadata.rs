@@ -3,13 +3,15 @@
 use axum::Json;
 use serde_json::{Value, json};
 
+use super::extension;
 use super::problem::Problem;
 use super::target::Target;
+use crate::status::Loaded;
 use crate::{Dimension, TensorSpec};
 
 pub(super) async fn server() -> Json<Value> {
     Json(
-        json!({ "name": "clarity", "version": env!("CARGO_PKG_VERSION"), "extensions": ["binary_tensor_data", "model_repository"] }),
+        json!({ "name": "clarity", "version": env!("CARGO_PKG_VERSION"), "extensions": extension::SUPPORTED }),
     )
 }
 
@@ -25,21 +27,29 @@ pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
     Ok(Json(json!({
         "name": predictor.model,
         "versions": predictor.versions().iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "platform": format!("rten_{}", loaded.manifest.format()),
+        "platform": platform(loaded),
         "inputs": tensors(loaded.session.inputs()),
         "outputs": tensors(loaded.session.outputs()),
     })))
 }
 
-/// Describes a tensor. A dynamic dimension becomes -1, and an undeclared shape becomes `[-1]`.
+/// The runtime and the format of a version.
+pub(super) fn platform(loaded: &Loaded) -> String {
+    format!("rten_{}", loaded.manifest.format())
+}
+
 fn tensor(spec: &TensorSpec) -> Value {
+    json!({ "name": spec.name, "datatype": spec.datatype.as_str(), "shape": dimensions(spec) })
+}
+
+/// The sizes of a tensor's dimensions. A dynamic dimension becomes -1, and an undeclared shape
+/// becomes `[-1]`.
+pub(super) fn dimensions(spec: &TensorSpec) -> Vec<Value> {
     let size = |dimension: &Dimension| match dimension {
         Dimension::Fixed(size) => json!(size),
         Dimension::Dynamic(_) => json!(-1),
     };
-    let shape = spec
-        .shape
+    spec.shape
         .as_ref()
-        .map_or_else(|| vec![json!(-1)], |shape| shape.iter().map(size).collect());
-    json!({ "name": spec.name, "datatype": spec.datatype.as_str(), "shape": shape })
+        .map_or_else(|| vec![json!(-1)], |shape| shape.iter().map(size).collect())
 }

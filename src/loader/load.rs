@@ -148,6 +148,7 @@ impl LoadContext {
             session,
             probe,
             is_unverified,
+            statistics: Arc::default(),
         })
     }
 

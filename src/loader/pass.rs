@@ -178,7 +178,10 @@ impl LoadPass<'_> {
             .map_err(LoadError::from)
             .and_then(|attempt| attempt.result)
         {
-            Ok(fresh) => {
+            Ok(mut fresh) => {
+                if let Some(before) = before {
+                    fresh.statistics = Arc::clone(&before.statistics);
+                }
                 self.found.insert(version, VersionStatus::Serving);
                 state.verified.insert(version, files.clone());
                 let same = before.filter(|before| before.manifest == fresh.manifest);

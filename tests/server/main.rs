@@ -6,6 +6,7 @@ mod breaker;
 mod cli;
 mod config_file;
 mod connections;
+mod extensions;
 mod external_data;
 mod fallback;
 mod half_open;
@@ -16,6 +17,7 @@ mod lifecycle;
 mod logs;
 mod malformed_requests;
 mod metrics;
+mod model_config;
 mod operator;
 mod policy;
 mod probe;
@@ -24,7 +26,9 @@ mod real_time;
 mod refusals;
 mod reload;
 mod repository;
+mod scrape;
 mod scrub;
+mod statistics;
 mod vetting;
 
 /// The path of the binary `clarity`.
