@@ -3,11 +3,13 @@
 //! A request that is refused early has an unread body. If the server closed the connection at once,
 //! the client's next request would fail with a reset. So the server reads and discards the rest of
 //! the body, within the limits on size and time. If the rest exceeds these limits, the response
-//! announces that the server closes the connection.
+//! announces that the server closes the connection. Before it closes, the server discards a few
+//! seconds of the rest: a reset during the upload would destroy the response.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::header::{CONNECTION, EXPECT};
@@ -19,9 +21,14 @@ use tokio::time::timeout;
 
 use super::App;
 
+/// The maximum time for which the rest of a body is discarded after its response.
+// Many clients read the response only after they have sent the whole body.
+const DISCARD: Duration = Duration::from_secs(5);
+
 /// Passes the request to `answer`, then drains the unread rest of the body.
 ///
-/// Adds `Connection: close` to the response if the end of the body is not reached.
+/// Adds `Connection: close` to the response if the end of the body is not reached. Then discards
+/// the rest in the background, until the body ends, but for at most `DISCARD`.
 pub(super) async fn answer_then_drain<A: Future<Output = Response>>(
     app: &App,
     request: hyper::Request<Incoming>,
@@ -38,11 +45,21 @@ pub(super) async fn answer_then_drain<A: Future<Output = Response>>(
             response.status(),
             StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT
         );
-    if !shared.is_end_stream() && (unwanted || !drain(shared, app).await) {
+    if !shared.is_end_stream() && (unwanted || !drain(shared.clone(), app).await) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);
+        // Reading would invite a client that sent `Expect` to send the body.
+        if !asks_first {
+            tokio::spawn(timeout(DISCARD, discard(shared)));
+        }
     }
     response
+}
+
+/// Reads and discards a body until it ends or the connection breaks.
+// Hyper writes the response meanwhile. It closes the connection when the body is dropped.
+async fn discard(mut rest: SharedBody) {
+    while let Some(Ok(_)) = rest.frame().await {}
 }
 
 /// Reads and discards the rest of a body. Returns whether the end of the body arrived within the
@@ -69,7 +86,8 @@ async fn drain(rest: SharedBody, app: &App) -> bool {
 pub(super) struct SharedBody(Arc<Mutex<Incoming>>);
 
 impl SharedBody {
-    /// Locks the body. The lock is never contended: the drain starts after the handler has ended.
+    /// Locks the body. The lock is never contended: the drain starts after the handler has ended,
+    /// and the background task after the drain.
     fn body(&self) -> MutexGuard<'_, Incoming> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

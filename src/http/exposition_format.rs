@@ -37,8 +37,8 @@ impl ExpositionFormat {
     /// Chooses [`Prometheus`](Self::Prometheus) without the header, and if no format is acceptable.
     /// Of two formats with the same quality, chooses OpenMetrics only if the header names it at
     /// least as specifically as the other one.
-    // A scraper with an unusual header gets its metrics, because the response names the format. With
-    // status 406, an operator would lose the metrics instead.
+    // A scraper with an unusual header gets its metrics, because the response names the format.
+    // With status 406, an operator would lose the metrics instead.
     pub(super) fn negotiate(headers: &HeaderMap) -> Self {
         let accepted = headers.get_all(ACCEPT).iter();
         let accepted = accepted.filter_map(|value| value.to_str().ok());

@@ -29,6 +29,7 @@ mod repository;
 mod scrape;
 mod scrub;
 mod statistics;
+mod unread_bodies;
 mod vetting;
 
 /// The path of the binary `clarity`.
