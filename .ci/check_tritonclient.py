@@ -141,7 +141,7 @@ def refuse_predictions(call):
         (400, "listed twice", name, [activity()] * 2, {}),
         (400, "classification", name, [activity()], {"outputs": [triton.InferRequestedOutput("sleep_index", class_count=2)]}),
         (400, "output x: unknown output", name, [activity()], {"outputs": [triton.InferRequestedOutput("x")]}),
-        (413, "at most", name, [activity([0] * (5 << 20))], {}),
+        (413, "at most", name, [activity(np.zeros(5 << 20))], {}),
     ]
     shared = activity()
     shared.set_shared_memory("region", 28)
