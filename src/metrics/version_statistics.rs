@@ -13,7 +13,8 @@ pub(crate) struct VersionStatistics {
     last_request: AtomicU64,
     /// The valid requests that were answered, from the decoding to the encoded answer.
     pub(crate) success: TotalTime,
-    /// The valid requests that were not answered, from the decoding to the failure.
+    /// The valid requests that failed, from the decoding to the failure. Excludes requests that
+    /// were refused before their body was decoded, and requests whose client has disconnected.
     pub(crate) fail: TotalTime,
     /// The successful runs of the model: the time between admission and the start of the run.
     pub(crate) queue: TotalTime,

@@ -13,8 +13,7 @@ const OF_MODEL: &str = "/v2/models/cole_kripke/stats";
 async fn statistics(client: &Client, path: &str) -> Vec<Value> {
     let response = client.get(path).await.unwrap();
     assert_eq!(response.status, 200, "{}", response.body);
-    let versions = response.json()["model_stats"].as_array().unwrap().clone();
-    versions
+    response.json()["model_stats"].as_array().unwrap().clone()
 }
 
 /// The name, the version and the number of answered requests of each version at `path`.
@@ -188,7 +187,11 @@ async fn model_called_stats_is_described_at_its_versions() {
     assert_eq!(answer.status, 200);
     let entry = ("stats".to_owned(), "1".to_owned(), 1);
     for path in [ALL, "/v2/models/stats/stats"] {
-        assert_eq!(answered(&client, path).await, [entry.clone()], "{path}");
+        assert_eq!(
+            answered(&client, path).await,
+            std::slice::from_ref(&entry),
+            "{path}"
+        );
     }
     for path in ["/v2/models/stats/versions/1", "/v2/models/stats/config"] {
         let response = client.get(path).await.unwrap();
