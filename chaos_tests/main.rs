@@ -6,6 +6,7 @@
 
 mod checksums;
 mod circuit_breaker;
+mod compression;
 mod concurrency;
 mod corruption;
 mod degradation;

@@ -9,8 +9,11 @@
 mod binary;
 mod body;
 pub(crate) mod budget;
+mod coding;
+mod decoder;
 mod document;
 mod drain_body;
+mod encoder;
 mod exposition_format;
 mod extension;
 mod health;

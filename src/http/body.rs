@@ -6,10 +6,13 @@ use std::ops::Deref;
 
 use axum::body::{Bytes, HttpBody};
 use http_body_util::BodyExt;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 use super::App;
 use super::budget::Reservation;
+use super::coding::ContentCoding;
+use super::decoder::Decoder;
 use crate::Reason;
 use crate::predictor::Failure;
 
@@ -28,11 +31,16 @@ impl Deref for ReceivedBody {
     }
 }
 
-/// Reads a body. Limits the size of the body, the time to read it, and the memory of all requests.
+/// Reads a body, and decompresses it if it has a coding. Limits the size of the body before and
+/// after decompression, the time to read it, and the memory of all requests.
 ///
 /// Checks a declared length before the first read, and reserves memory for it. Allocates memory
 /// only as bytes arrive.
-pub(super) async fn read_body<B>(app: &App, body: B) -> Result<ReceivedBody, Failure>
+pub(super) async fn read_body<B>(
+    app: &App,
+    coding: Option<ContentCoding>,
+    body: B,
+) -> Result<ReceivedBody, Failure>
 where
     B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
 {
@@ -41,8 +49,17 @@ where
     if size > app.body_limit {
         return Err(too_large(app));
     }
-    let memory = app.budget.reserve(size, "the body")?;
-    let collected = timeout(app.deadline, collect(app, body, memory)).await;
+    let collected = match coding {
+        None => {
+            let memory = app.budget.reserve(size, "the body")?;
+            timeout(app.deadline, collect(app, body, memory)).await
+        }
+        Some(coding) => {
+            let memory = app.budget.reserve(0, "the body")?;
+            let decoder = Decoder::new(coding, app.body_limit, memory)?;
+            timeout(app.deadline, decompress(app, body, decoder)).await
+        }
+    };
     collected.unwrap_or_else(|_| {
         Err(Failure::new(
             Reason::RequestTimeout,
@@ -72,6 +89,38 @@ where
         memory.grow_to(size, "the body")?;
         bytes.extend_from_slice(&data);
     }
+    Ok(ReceivedBody {
+        bytes,
+        _memory: memory,
+    })
+}
+
+async fn decompress<B>(
+    app: &App,
+    mut body: B,
+    mut decoder: Decoder,
+) -> Result<ReceivedBody, Failure>
+where
+    B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
+{
+    let mut received = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame.map_err(|error| read_error(&error))?.into_data() else {
+            continue;
+        };
+        received += data.len();
+        if received > app.body_limit {
+            return Err(too_large(app));
+        }
+        let mut rest = &data[..];
+        while !rest.is_empty() {
+            let count = decoder.write(rest)?;
+            rest = &rest[count..];
+            // A few bytes can become megabytes, so other requests get a turn in between.
+            yield_now().await;
+        }
+    }
+    let (bytes, memory) = decoder.finish()?;
     Ok(ReceivedBody {
         bytes,
         _memory: memory,

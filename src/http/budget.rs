@@ -42,16 +42,8 @@ impl Budget {
     /// Refuses more than the whole budget with `PayloadTooLarge`. Refuses more than the free part
     /// with `Overloaded` and a retry delay.
     pub(crate) fn reserve(&self, bytes: usize, purpose: &str) -> Result<Reservation, Failure> {
+        self.refuse_excess(bytes, purpose)?;
         let units = bytes.div_ceil(UNIT);
-        if units > self.total / UNIT {
-            return Err(Failure::new(
-                Reason::PayloadTooLarge,
-                format!(
-                    "{purpose} needs {bytes} bytes, more than the memory limit of {} for all requests",
-                    self.total
-                ),
-            ));
-        }
         let permit = u32::try_from(units)
             .ok()
             .and_then(|units| Arc::clone(&self.units).try_acquire_many_owned(units).ok())
@@ -67,11 +59,26 @@ impl Budget {
             budget: self.clone(),
         })
     }
+
+    /// Refuses more than the whole budget.
+    fn refuse_excess(&self, bytes: usize, purpose: &str) -> Result<(), Failure> {
+        if bytes.div_ceil(UNIT) <= self.total / UNIT {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Reason::PayloadTooLarge,
+            format!(
+                "{purpose} needs {bytes} bytes, more than the memory limit of {} for all requests",
+                self.total
+            ),
+        ))
+    }
 }
 
 impl Reservation {
-    /// Grows the reservation to at least `bytes` bytes.
+    /// Grows the reservation to at least `bytes` bytes. Fails like [`Budget::reserve`].
     pub(crate) fn grow_to(&mut self, bytes: usize, purpose: &str) -> Result<(), Failure> {
+        self.budget.refuse_excess(bytes, purpose)?;
         let more = bytes.saturating_sub(self.permit.num_permits() * UNIT);
         if more > 0 {
             self.permit
@@ -134,6 +141,10 @@ mod tests {
         );
         room.shrink_to(UNIT);
         drop(budget.reserve(3 * UNIT, "a body").unwrap());
-        assert!(room.grow_to(5 * UNIT, "a body").is_err());
+        assert_eq!(
+            room.grow_to(5 * UNIT, "a body").unwrap_err().reason,
+            Reason::PayloadTooLarge,
+            "waiting cannot help"
+        );
     }
 }

@@ -39,12 +39,14 @@ pub(super) async fn answer_then_drain<A: Future<Output = Response>>(
     let shared = SharedBody(Arc::new(Mutex::new(body)));
     let mut response = answer(Request::from_parts(parts, shared.clone())).await;
     // Does not drain two kinds of bodies. An oversized or slow body has already reached a limit. A
-    // client that sent `Expect` might never send the body.
+    // client that sent `Expect` might never send the body. A compressed body can be oversized while
+    // its compressed rest is known to be small.
     let unwanted = asks_first
-        || matches!(
-            response.status(),
-            StatusCode::PAYLOAD_TOO_LARGE | StatusCode::REQUEST_TIMEOUT
-        );
+        || match response.status() {
+            StatusCode::REQUEST_TIMEOUT => true,
+            StatusCode::PAYLOAD_TOO_LARGE => shared.size_hint().upper().is_none(),
+            _ => false,
+        };
     if !shared.is_end_stream() && (unwanted || !drain(shared.clone(), app).await) {
         let close = HeaderValue::from_static("close");
         response.headers_mut().insert(CONNECTION, close);

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::State;
-use axum::http::header::CONTENT_ENCODING;
-use axum::http::{HeaderMap, Request};
+use axum::http::Request;
 use axum::response::{IntoResponse, Response};
 
 use super::App;
 use super::binary::json_length;
 use super::body::read_body;
+use super::coding::{AcceptedCodings, ContentCoding};
 use super::problem::Problem;
 use super::request::InferRequest;
 use super::response::EncodedResponse;
@@ -20,12 +20,17 @@ use super::target::Target;
 use crate::executor::{Executor, JobKind, execute};
 use crate::predictor::{Failure, Predictor};
 use crate::stopwatch::Stopwatch;
-use crate::{ModelName, Reason, Version};
+use crate::{ModelName, Version};
 
 /// The minimum size for which encoding and decoding run on the executor. For decoding, the size is
 /// a number of bytes. For encoding, the size is a number of elements.
 // The JSON parser reads about 100 MB/s, so smaller bodies do not delay other requests noticeably.
 const OFFLOAD_BYTES: usize = 64 << 10;
+
+/// The weight of an element of a compressed answer, against `OFFLOAD_BYTES`. An element has about
+/// this number of bytes as JSON.
+// Compression is not faster than the JSON parser.
+const COMPRESSED_ELEMENT: usize = 16;
 
 pub(super) async fn infer(
     State(app): State<App>,
@@ -66,11 +71,12 @@ where
     B: HttpBody<Data = Bytes, Error: Error + 'static> + Unpin,
 {
     predictor.serving(version)?;
-    refuse_encodings(request.headers())?;
+    let coding = ContentCoding::of_request(request.headers())?;
+    let accepted = AcceptedCodings::of_request(request.headers());
     let json_length = json_length(request.headers())?;
     predictor.reject_if_open()?;
     predictor.reject_if_full()?;
-    let body = read_body(app, request.into_body()).await?;
+    let body = read_body(app, coding, request.into_body()).await?;
     // Looks up the version again: a reload may have replaced the version while the body arrived.
     // Such a reload also resets the breaker, which must not count failures of the old version.
     let serving = Arc::new(predictor.serving(version)?);
@@ -96,15 +102,20 @@ where
         let outputs = predictor
             .predict(&serving.loaded, request.inputs, request.memory)
             .await?;
-        let size = outputs.iter().map(|output| output.data().len()).sum();
+        let size: usize = outputs.iter().map(|output| output.data().len()).sum();
+        let work = match accepted.coding {
+            Some(_) => size.saturating_mul(COMPRESSED_ELEMENT),
+            None => size,
+        };
         let encode = {
             let (model, budget) = (predictor.model.clone(), app.budget.clone());
             move || {
                 let id = request.id.as_deref();
-                EncodedResponse::encode(&model, &serving, id, &request.outputs, &outputs, &budget)
+                EncodedResponse::encode(&model, &serving, id, &request.outputs, &outputs, &budget)?
+                    .compress(accepted)
             }
         };
-        transcode(predictor, size, encode).await
+        transcode(predictor, work, encode).await
     };
     let answer = answer.await;
     let took = stopwatch.elapsed();
@@ -133,20 +144,5 @@ async fn transcode<T: Send + 'static>(
     match execute(executor, JobKind::Transcode, Some(model), work).await {
         Ok(result) => result,
         Err(error) => Err(error.into_failure()),
-    }
-}
-
-fn refuse_encodings(headers: &HeaderMap) -> Result<(), Failure> {
-    let encodings = headers.get_all(CONTENT_ENCODING);
-    // Encoding names are case-insensitive: RFC 9110, section 8.4.1.
-    let found = encodings
-        .iter()
-        .find(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
-    match found {
-        Some(encoding) => Err(Failure::new(
-            Reason::UnsupportedEncoding,
-            format!("expected no content encoding, found {encoding:?}"),
-        )),
-        None => Ok(()),
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::coding::SUPPORTED;
 use crate::predictor::Failure;
 use crate::registry::UnknownModel;
 use crate::{ModelName, Reason};
@@ -85,6 +86,12 @@ impl IntoResponse for Problem {
             response
                 .headers_mut()
                 .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        if status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // Tells the client the codings to try instead: RFC 9110, section 15.5.16.
+            response
+                .headers_mut()
+                .insert(ACCEPT_ENCODING, HeaderValue::from_static(SUPPORTED));
         }
         if let Some(after) = retry_after {
             response

@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::App;
 use super::body::read_body;
+use super::coding::ContentCoding;
 use super::object::Object;
 use super::problem::Problem;
 use super::target::Target;
@@ -176,7 +177,8 @@ async fn parse_body<T: Default + DeserializeOwned>(
     app: &App,
     request: Request<Body>,
 ) -> Result<T, Failure> {
-    let body = read_body(app, request.into_body()).await?;
+    let coding = ContentCoding::of_request(request.headers())?;
+    let body = read_body(app, coding, request.into_body()).await?;
     if body.is_empty() {
         return Ok(T::default());
     }

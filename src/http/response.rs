@@ -2,13 +2,14 @@
 
 use axum::body::Bytes;
 use axum::http::HeaderValue;
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
 
-use super::binary;
 use super::budget::{Budget, Reservation};
+use super::coding::{AcceptedCodings, ContentCoding};
 use super::request::WantedOutput;
+use super::{binary, encoder};
 use crate::predictor::{Failure, Serving};
 use crate::{DataType, ModelName, Tensor, TensorData};
 
@@ -16,13 +17,19 @@ use crate::{DataType, ModelName, Tensor, TensorData};
 /// `id`.
 const JSON_OVERHEAD: usize = 1024;
 
+/// The minimum size of a body that is compressed, in bytes, unless the client accepts no other.
+// A smaller body fits into one packet anyway.
+const MIN_COMPRESSED: usize = 1024;
+
 /// An encoded response body, which holds its memory reservation until it is dropped.
 #[derive(Debug)]
 pub(super) struct EncodedResponse {
     body: Vec<u8>,
     /// The length of the JSON part in bytes, or `None` when the whole body is JSON.
     json_length: Option<usize>,
-    _memory: Reservation,
+    /// The coding of `body`, if it is compressed.
+    coding: Option<ContentCoding>,
+    memory: Reservation,
 }
 
 #[derive(Serialize)]
@@ -130,8 +137,38 @@ impl EncodedResponse {
         Ok(Self {
             body,
             json_length,
-            _memory: memory,
+            coding: None,
+            memory,
         })
+    }
+
+    /// Compresses the body as the client prefers, if that makes it smaller.
+    ///
+    /// Leaves a body of less than [`MIN_COMPRESSED`] bytes as it is, and every body for which there
+    /// is no memory to compress it. A body is always compressed if the client accepts no other.
+    pub(super) fn compress(mut self, accepted: AcceptedCodings) -> Result<Self, Failure> {
+        let Some(coding) = accepted.coding else {
+            return Ok(self);
+        };
+        let size = self.body.len();
+        if size < MIN_COMPRESSED && accepted.identity {
+            return Ok(self);
+        }
+        let limit = match accepted.identity {
+            true => size - 1,
+            false => encoder::max_bytes(size),
+        };
+        let needed = size + limit + encoder::ENCODER_BYTES;
+        match self.memory.grow_to(needed, "the compressed response") {
+            Err(_) if accepted.identity => return Ok(self),
+            reserved => reserved?,
+        }
+        if let Some(compressed) = encoder::compress(&self.body, coding, limit) {
+            self.body = compressed;
+            self.coding = Some(coding);
+        }
+        self.memory.shrink_to(self.body.len());
+        Ok(self)
     }
 }
 
@@ -163,15 +200,21 @@ impl IntoResponse for EncodedResponse {
             None => "application/json",
             Some(_) => "application/octet-stream",
         };
-        let json_length = self.json_length;
+        let (json_length, coding) = (self.json_length, self.coding);
         // `response` holds the memory reservation until the last byte is written to the socket,
         // even for a slow client.
         let mut response = Bytes::from_owner(ResponseBytes(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        // The length of the JSON before compression, as clients of this extension expect.
         if let Some(length) = json_length {
             headers.insert(binary::HEADER_LENGTH, HeaderValue::from(length));
         }
+        if let Some(coding) = coding {
+            let name = HeaderValue::from_static(coding.as_str());
+            headers.insert(CONTENT_ENCODING, name);
+        }
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
         response
     }
 }

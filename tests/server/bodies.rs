@@ -119,7 +119,7 @@ async fn body_over_the_memory_limit_is_shed_before_it_is_read() {
     assert!(response.contains("HTTP/1.1 408"), "{response}");
     // A new client, since the first client's idle connection may have been closed.
     let client = Client::new(server.local_addr());
-    let body = format!("{:5120}", short_request());
+    let body = format!("{:5120}", short_request().to_string());
     let response = client.post_text(INFER, body).await.unwrap();
     assert_eq!(response.status, 200, "no memory was released: {response:?}");
 }
@@ -163,7 +163,7 @@ async fn prediction_without_capacity_is_shed_before_its_body() {
 
 /// Counts the jobs that convert between bodies and tensors, and runs every job inline.
 #[derive(Clone, Debug, Default)]
-struct TranscodeCounter(Arc<AtomicUsize>);
+pub(crate) struct TranscodeCounter(pub(crate) Arc<AtomicUsize>);
 
 impl Executor for TranscodeCounter {
     fn execute(&self, job: Job) -> Result<(), Overloaded> {

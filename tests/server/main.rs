@@ -4,6 +4,7 @@ mod binary;
 mod bodies;
 mod breaker;
 mod cli;
+mod compression;
 mod config_file;
 mod connections;
 mod extensions;

@@ -61,9 +61,14 @@ async fn wrong_method_is_405_and_names_the_right_one() {
 }
 
 #[tokio::test]
-async fn encoded_body_is_415_and_identity_is_accepted() {
+async fn unknown_encoding_is_415_and_identity_is_accepted() {
     let (_server, client) = serve(&Repository::temporary_with_model()).await;
-    for (encoding, status) in [("gzip", 415), ("identity", 200), ("Identity", 200)] {
+    for (encoding, status) in [
+        ("br", 415),
+        ("gzip, gzip", 415),
+        ("identity", 200),
+        ("Identity", 200),
+    ] {
         let body = Bytes::from(short_request().to_string());
         let headers = [("content-encoding", encoding)];
         let response = client
@@ -73,6 +78,8 @@ async fn encoded_body_is_415_and_identity_is_accepted() {
         assert_eq!(response.status, status, "{encoding}");
         if status == 415 {
             response.assert_problem(415, "unsupported_encoding");
+            response.assert_says("expected one of gzip, deflate and identity, found");
+            assert_eq!(response.headers["accept-encoding"], "gzip, deflate");
         }
     }
 }
@@ -124,7 +131,7 @@ async fn body_over_the_limit_is_413() {
         .await
         .unwrap()
         .assert_problem(413, "payload_too_large");
-    let exactly = format!("{:1000}", short_request());
+    let exactly = format!("{:1000}", short_request().to_string());
     assert_eq!(client.post_text(INFER, exactly).await.unwrap().status, 200);
     assert_eq!(
         metric(

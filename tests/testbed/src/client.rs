@@ -89,13 +89,8 @@ impl Client {
         headers: &[(&str, &str)],
         body: Bytes,
     ) -> Result<Response> {
-        let mut request = Request::builder()
-            .method(&method)
-            .uri(format!("http://{}{path}", self.server));
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let (status, headers, body) = self.exchange(request.body(Full::new(body))?).await?;
+        let exchanged = self.send_for_bytes(&method, path, headers, body).await;
+        let (status, headers, body) = exchanged?;
         let response = Response {
             status,
             headers,
@@ -103,6 +98,27 @@ impl Client {
         };
         self.mark(&method, path, &response);
         Ok(response)
+    }
+
+    /// Sends a request. Returns the status, the header fields and the body of the response.
+    ///
+    /// # Errors
+    ///
+    /// When the connection breaks.
+    pub async fn send_for_bytes(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<(StatusCode, HeaderMap, Bytes)> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.server));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.exchange(request.body(Full::new(body))?).await
     }
 
     /// Posts a prediction request with binary data after its JSON part.
