@@ -71,6 +71,7 @@ mod executor;
 pub mod fuzzing;
 pub mod guide;
 mod http;
+mod json_float;
 mod loader;
 mod manifest;
 mod metrics;
@@ -98,7 +99,9 @@ pub use self::bearer::{BearerToken, InvalidToken};
 pub use self::config::{Config, ConfigError, ReloadConfig, ScrubConfig};
 pub use self::digest::{Digest, InvalidDigest};
 pub use self::executor::{BlockingPool, Executor, Inline, Job, JobKind, Overloaded};
-pub use self::manifest::{FileEntry, FilePath, Format, InvalidFilePath, Manifest, ManifestError};
+pub use self::manifest::{
+    FileEntry, FilePath, Format, InvalidFilePath, Manifest, ManifestError, NonFiniteOutputs,
+};
 pub use self::metrics::Metrics;
 pub use self::name::{InvalidModelName, ModelName};
 pub use self::policy::{InvalidVersionPolicy, VersionPolicy};

@@ -2,15 +2,17 @@
 
 mod file_path;
 mod file_table;
+mod nonfinite_outputs;
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 pub(crate) use self::file_path::MAX_DEPTH;
 pub use self::file_path::{FilePath, InvalidFilePath};
+pub use self::nonfinite_outputs::NonFiniteOutputs;
 use crate::sanitize::sanitize_for_log;
 use crate::{Digest, ModelName, Version};
 
@@ -33,6 +35,8 @@ use crate::{Digest, ModelName, Version};
 /// ```
 ///
 /// `probe` is optional. It names the file of a [`Probe`](crate::Probe) that the version must pass.
+/// `allow_nonfinite` is optional. It declares outputs that may hold NaN and infinite values: see
+/// [`NonFiniteOutputs`].
 ///
 /// Parsing treats a manifest as hostile input: it refuses unknown fields, duplicate fields and
 /// duplicate files. Later additions to this file format will use another `manifest_version`.
@@ -50,6 +54,13 @@ pub struct Manifest {
     /// Written only if the version has a probe, never as null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     probe: Option<FilePath>,
+    /// Written only if an output is declared, never as null.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
+    allow_nonfinite: Option<NonFiniteOutputs>,
     #[serde(deserialize_with = "file_table::deserialize")]
     files: BTreeMap<FilePath, FileEntry>,
 }
@@ -118,6 +129,15 @@ pub enum ManifestError {
     },
 }
 
+/// Deserializes a member that is present, and refuses `null`.
+fn present<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(deserializer).map(Some)
+}
+
 /// Whether the JSON contains a `[` outside of strings.
 fn contains_array(json: &[u8]) -> bool {
     let (mut in_text, mut escaped) = (false, false);
@@ -173,6 +193,7 @@ impl Manifest {
             entry,
             created_at,
             probe: None,
+            allow_nonfinite: None,
             files,
         };
         manifest.check().map(|()| manifest)
@@ -228,6 +249,11 @@ impl Manifest {
         self.probe.as_ref()
     }
 
+    /// The outputs that may hold NaN and infinite values; `None` if all outputs must be finite.
+    pub fn allow_nonfinite(&self) -> Option<&NonFiniteOutputs> {
+        self.allow_nonfinite.as_ref()
+    }
+
     /// The time of publication in RFC 3339 format, in UTC.
     pub fn created_at(&self) -> &str {
         &self.created_at.0
@@ -257,6 +283,15 @@ impl Manifest {
         self.files.insert(path.clone(), file);
         self.probe = Some(path);
         self.check().map(|()| self)
+    }
+
+    /// The same manifest with a declaration of outputs that may hold NaN and infinite values.
+    pub(crate) fn with_nonfinite(self, outputs: NonFiniteOutputs) -> Self {
+        let is_empty = matches!(&outputs, NonFiniteOutputs::Named(names) if names.is_empty());
+        Self {
+            allow_nonfinite: (!is_empty).then_some(outputs),
+            ..self
+        }
     }
 
     fn check(&self) -> Result<(), ManifestError> {

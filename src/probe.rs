@@ -33,8 +33,8 @@ pub struct Probe {
 }
 
 /// The tolerance for the comparison of an answer with the known answer. A floating-point number may
-/// differ from the expected number by at most `absolute + relative * |expected|`. Integers and
-/// booleans must be equal.
+/// differ from the expected number by at most `absolute + relative * |expected|`. Infinite numbers,
+/// integers and booleans must be equal, and NaN is expected exactly where NaN was recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -121,7 +121,7 @@ impl Probe {
     /// The content of the probe's file: indented JSON, with a line break at the end.
     pub fn to_json(&self) -> String {
         let mut json = serde_json::to_string_pretty(self)
-            .expect("strings, booleans and finite numbers always serialize to JSON");
+            .expect("strings, booleans and numbers always serialize to JSON");
         json.push('\n');
         json
     }
@@ -202,7 +202,10 @@ impl Probe {
         }
         let Tolerance { relative, absolute } = self.tolerance;
         let is_near = |expected: f32, found: f32| {
-            (expected - found).abs() <= absolute + relative * expected.abs()
+            if expected.is_finite() && found.is_finite() {
+                return (expected - found).abs() <= absolute + relative * expected.abs();
+            }
+            expected == found || (expected.is_nan() && found.is_nan())
         };
         match (expected.data(), found.data()) {
             (TensorData::Fp32(expected), TensorData::Fp32(found)) => {

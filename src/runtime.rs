@@ -6,6 +6,7 @@ mod session_threads;
 mod warm_up;
 mod weights;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use thiserror::Error;
@@ -13,7 +14,7 @@ use thiserror::Error;
 pub use self::onnx::OnnxRuntime;
 use self::warm_up::warm_up;
 use crate::panics::catch;
-use crate::{Probe, ProbeError, RunError, Session, VerifiedVersion};
+use crate::{NonFiniteOutputs, Probe, ProbeError, RunError, Session, TensorSpec, VerifiedVersion};
 
 /// Loads models. The server comes with [`OnnxRuntime`]; another model runtime can wrap or replace
 /// it.
@@ -22,6 +23,9 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     ///
     /// The server calls this method on an [`Executor`](crate::Executor), so the method is allowed
     /// to block. A panic is caught and reported as [`RuntimeError::Panicked`].
+    ///
+    /// The runtime sets [`TensorSpec::allow_nonfinite`] of each output that the manifest
+    /// [declares](crate::Manifest::allow_nonfinite).
     ///
     /// # Errors
     ///
@@ -82,7 +86,35 @@ pub(crate) fn try_with_probe(
     Ok((session, probe))
 }
 
-/// Loads a version, and turns a panic of the runtime into an error.
+/// Loads a version, and turns a panic of the runtime into an error. Checks that the outputs in the
+/// manifest's declaration exist.
 fn load(runtime: &dyn Runtime, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError> {
-    catch(|| runtime.load(version)).unwrap_or_else(|panic| Err(RuntimeError::Panicked(panic)))
+    let allow_nonfinite = version.manifest().allow_nonfinite().cloned();
+    let session = catch(|| runtime.load(version))
+        .unwrap_or_else(|panic| Err(RuntimeError::Panicked(panic)))?;
+    if let Some(NonFiniteOutputs::Named(names)) = allow_nonfinite {
+        check_nonfinite(&names, session.outputs())?;
+    }
+    Ok(session)
+}
+
+/// Checks that each name is the name of a floating-point output.
+fn check_nonfinite(names: &BTreeSet<String>, outputs: &[TensorSpec]) -> Result<(), RuntimeError> {
+    for name in names {
+        let found = match outputs.iter().find(|output| output.name == *name) {
+            Some(output) if output.datatype.is_floating_point() => continue,
+            Some(output) => format!("the datatype {}", output.datatype),
+            None => {
+                let outputs = outputs.iter().map(|output| &*output.name);
+                format!("only {}", outputs.collect::<Vec<_>>().join(", "))
+            }
+        };
+        return Err(RuntimeError::Unservable {
+            tensor: name.clone(),
+            why: format!(
+                "allow_nonfinite: expected a floating-point output of this name, found {found}"
+            ),
+        });
+    }
+    Ok(())
 }

@@ -48,7 +48,8 @@ pub type Work = Box<dyn FnOnce() + Send>;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RunError {
-    /// The model cannot take a value of an input, and was not run.
+    /// The model cannot take a value of an input. Or an input is not finite, and so is an output
+    /// that must be finite.
     #[error("input {input}: {why}")]
     Refused {
         /// The name of the input.
@@ -72,8 +73,11 @@ pub enum RunError {
         /// The actual datatype or rank.
         found: String,
     },
-    /// An output contains a value that is infinite or not a number.
-    #[error("output {output}: the value at {position} is {found}, expected a finite one")]
+    /// An output contains a value that is infinite or not a number, and the version's manifest does
+    /// not [allow](crate::Manifest::allow_nonfinite) it.
+    #[error(
+        "output {output}: the value at {position} is {found}, expected a finite one; `clarity add --allow-nonfinite {output}` allows others"
+    )]
     NotFinite {
         /// The name of the output.
         output: String,
@@ -86,13 +90,36 @@ pub enum RunError {
 
 /// Runs a session, turns its panics into errors, and checks its outputs.
 pub(crate) fn run(session: &dyn Session, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+    let not_finite = first_not_finite(session.inputs(), &inputs);
     let outputs =
         catch(|| session.run(inputs)).unwrap_or_else(|panic| Err(RunError::Panicked(panic)))?;
-    check_outputs(session.outputs(), &outputs)?;
+    check_outputs(session.outputs(), &outputs).map_err(|error| blame_input(error, not_finite))?;
     Ok(outputs)
 }
 
-/// Checks that the outputs fit the model's declaration and are finite.
+/// An input with a value that is infinite or not a number: its name, the value's index, and the
+/// value.
+fn first_not_finite(specs: &[TensorSpec], inputs: &[Tensor]) -> Option<(String, usize, f32)> {
+    specs.iter().zip(inputs).find_map(|(spec, input)| {
+        let (position, found) = input.first_not_finite()?;
+        Some((spec.name.clone(), position, found))
+    })
+}
+
+/// Turns an output that is not finite into an error of the request, if an input was not finite.
+// Nearly all models answer NaN for NaN, so such an answer says nothing about the model.
+fn blame_input(error: RunError, not_finite: Option<(String, usize, f32)>) -> RunError {
+    match (error, not_finite) {
+        (error @ RunError::NotFinite { .. }, Some((input, position, found))) => RunError::Refused {
+            input,
+            why: format!("the value at {position} is {found}, which gave {error}"),
+        },
+        (error, _) => error,
+    }
+}
+
+/// Checks that the outputs fit the model's declaration. They must also be finite, unless the
+/// declaration allows other values.
 // A wrong answer is worse than no answer.
 fn check_outputs(specs: &[TensorSpec], outputs: &[Tensor]) -> Result<(), RunError> {
     if specs.len() != outputs.len() {
@@ -123,7 +150,9 @@ fn check_outputs(specs: &[TensorSpec], outputs: &[Tensor]) -> Result<(), RunErro
                 format!("{found} dimensions"),
             ));
         }
-        if let Some((position, found)) = tensor.first_not_finite() {
+        if !spec.allow_nonfinite
+            && let Some((position, found)) = tensor.first_not_finite()
+        {
             return Err(RunError::NotFinite {
                 output: spec.name.clone(),
                 position,

@@ -61,15 +61,22 @@ pub struct TensorSpec {
     pub datatype: DataType,
     /// The dimensions; `None` if the model does not declare their number.
     pub shape: Option<Vec<Dimension>>,
+    /// Whether NaN and infinite values of this output are answers. If false, such a value is a
+    /// failure of the run. Has no meaning for an input.
+    ///
+    /// A runtime sets this member as the version's manifest declares:
+    /// [`Manifest::allow_nonfinite`](crate::Manifest::allow_nonfinite).
+    pub allow_nonfinite: bool,
 }
 
 impl TensorSpec {
-    /// Declares an input or output.
+    /// Declares an input or output, which must be finite if it is an output.
     pub fn new(name: impl Into<String>, datatype: DataType, shape: Option<Vec<Dimension>>) -> Self {
         Self {
             name: name.into(),
             datatype,
             shape,
+            allow_nonfinite: false,
         }
     }
 }
@@ -111,13 +118,26 @@ impl Tensor {
     /// The index and the value of the first element that is infinite or not a number, if any.
     pub(crate) fn first_not_finite(&self) -> Option<(usize, f32)> {
         match &self.data {
-            TensorData::Fp32(values) => {
-                let position = values.iter().position(|value| !value.is_finite())?;
-                Some((position, values[position]))
-            }
+            TensorData::Fp32(values) => first_not_finite(values),
             _ => None,
         }
     }
+}
+
+// Each chunk is checked without branches, so that the compiler can use vector instructions.
+fn first_not_finite(values: &[f32]) -> Option<(usize, f32)> {
+    const CHUNK: usize = 1024;
+    let is_bad = |chunk: &[f32]| {
+        chunk
+            .iter()
+            .fold(false, |bad, value| bad | !value.is_finite())
+    };
+    let start = CHUNK * values.chunks(CHUNK).position(is_bad)?;
+    let position = start
+        + values[start..]
+            .iter()
+            .position(|value| !value.is_finite())?;
+    Some((position, values[position]))
 }
 
 /// The number of elements in a tensor of this shape; `None` on overflow.
@@ -178,6 +198,11 @@ impl DataType {
             Self::Int32 | Self::Fp32 => 4,
             Self::Int64 => 8,
         }
+    }
+
+    /// Whether the elements can be infinite or not a number.
+    pub(crate) const fn is_floating_point(self) -> bool {
+        matches!(self, Self::Fp32)
     }
 }
 

@@ -8,7 +8,10 @@ use clap::Args;
 use super::progress::Progress;
 use super::vetting::VettingArgs;
 use super::{CommandResult, ModelsArg, print, print_json};
-use crate::{FilePath, Manifest, ModelName, OnnxRuntime, Probe, Source, Staged, try_version};
+use crate::{
+    FilePath, Manifest, ModelName, NonFiniteOutputs, OnnxRuntime, Probe, Source, Staged,
+    try_version,
+};
 
 /// The name of the published model file. Existing model repositories use the same name.
 const ENTRY: &str = "model.onnx";
@@ -39,6 +42,11 @@ pub(super) struct Add {
     /// for the comparison
     #[arg(long, value_name = "FILE", conflicts_with = "no_check")]
     probe: Option<PathBuf>,
+    /// An output that may hold NaN and infinite values, such as masked logits; `all` stands for all
+    /// floating-point outputs. May be repeated. Without this flag, such a value is a failure of the
+    /// model
+    #[arg(long, value_name = "OUTPUT")]
+    allow_nonfinite: Vec<String>,
     /// Publish without loading the version first
     #[arg(long)]
     no_check: bool,
@@ -54,6 +62,9 @@ impl Add {
         progress.set_step("copying");
         let entry = ENTRY.parse()?;
         let mut staged = self.models.store().stage(&self.name, &entry, &files)?;
+        if !self.allow_nonfinite.is_empty() {
+            staged.allow_nonfinite(NonFiniteOutputs::of(&self.allow_nonfinite))?;
+        }
         if let Some(probe) = &self.probe {
             progress.set_step("recording the probe");
             self.record(probe, &mut staged)
@@ -124,7 +135,11 @@ fn summary(manifest: &Manifest) -> String {
     let bytes: u64 = manifest.files().values().map(|file| file.size).sum();
     let files = manifest.files().len();
     let (model, version, digest) = (manifest.model(), manifest.version(), manifest.digest());
+    let allowed = manifest.allow_nonfinite();
+    let allowed = allowed.map_or_else(String::new, |outputs| {
+        format!(", may be NaN or infinite: {outputs}")
+    });
     format!(
-        "published {model} {version}: {files} file(s), {bytes} bytes, SHA-256 of {ENTRY} {digest}\n"
+        "published {model} {version}: {files} file(s), {bytes} bytes, SHA-256 of {ENTRY} {digest}{allowed}\n"
     )
 }

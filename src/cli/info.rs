@@ -67,6 +67,10 @@ impl VersionDetails {
             ),
             Err(error) => writeln!(text, ", {}: {error}", error.reason()),
         };
+        let manifest = self.manifest.as_ref().ok();
+        if let Some(outputs) = manifest.and_then(Manifest::allow_nonfinite) {
+            let _ = writeln!(text, "  outputs that may be NaN or infinite: {outputs}");
+        }
         if let Some(held) = &self.quarantine {
             let (cause, since, detail) = (held.cause().as_str(), held.since(), held.detail());
             let _ = writeln!(text, "  quarantined since {since} ({cause}): {detail}");

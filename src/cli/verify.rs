@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::progress::Progress;
 use super::table::Table;
 use super::{CommandResult, ModelsArg, print, print_json};
-use crate::{ModelName, Reason, Store, VerifyError, Version};
+use crate::{ModelName, NonFiniteOutputs, Reason, Store, VerifyError, Version};
 
 /// Re-read every byte of every version and compare it with the manifest
 ///
@@ -28,6 +28,8 @@ struct Finding {
     /// `None` when the finding concerns the whole model.
     version: Option<Version>,
     fault: Option<Fault>,
+    /// The outputs that may hold NaN and infinite values, according to the verified manifest.
+    allow_nonfinite: Option<NonFiniteOutputs>,
 }
 
 /// The reason for a failed verification.
@@ -70,7 +72,16 @@ impl Verify {
             progress.set_step(format!("{model} {version}"));
             let opened = store.open(model, version);
             progress.advance(promised_bytes(store, model, version));
-            opened.err().map(Fault::from)
+            let (fault, allow_nonfinite) = match opened {
+                Ok(verified) => (None, verified.manifest().allow_nonfinite().cloned()),
+                Err(error) => (Some(Fault::from(error)), None),
+            };
+            Finding {
+                model: model.clone(),
+                version: Some(version),
+                fault,
+                allow_nonfinite,
+            }
         };
         let mut findings = Vec::new();
         for model in models {
@@ -83,6 +94,7 @@ impl Verify {
                     expected_and_found: None,
                     detail,
                 }),
+                allow_nonfinite: None,
             };
             match super::list::versions(store, &model) {
                 Err(error) => findings.push(of_model(Reason::ModelUnreadable, error)),
@@ -90,11 +102,9 @@ impl Verify {
                     let detail = "the model has no version".to_owned();
                     findings.push(of_model(Reason::ModelMissing, detail));
                 }
-                Ok(versions) => findings.extend(versions.into_iter().map(|version| Finding {
-                    model: model.clone(),
-                    version: Some(version),
-                    fault: verify(&model, version),
-                })),
+                Ok(versions) => {
+                    findings.extend(versions.into_iter().map(|version| verify(&model, version)));
+                }
             }
         }
         Ok(findings)
@@ -131,16 +141,23 @@ impl From<VerifyError> for Fault {
 
 impl Finding {
     fn to_row(&self) -> [String; 4] {
+        let allowed = |outputs: &NonFiniteOutputs| format!("may be NaN or infinite: {outputs}");
         let (result, detail) = match &self.fault {
-            None => ("ok", ""),
-            Some(fault) => (fault.reason.as_str(), &*fault.detail),
+            None => (
+                "ok",
+                self.allow_nonfinite
+                    .as_ref()
+                    .map(allowed)
+                    .unwrap_or_default(),
+            ),
+            Some(fault) => (fault.reason.as_str(), fault.detail.clone()),
         };
         [
             self.model.to_string(),
             self.version
                 .map_or_else(String::new, |version| version.to_string()),
             result.to_owned(),
-            detail.to_owned(),
+            detail,
         ]
     }
 
@@ -158,6 +175,7 @@ impl Finding {
             "expected": expected,
             "found": found,
             "detail": fault.map(|fault| &fault.detail),
+            "allow_nonfinite": self.allow_nonfinite,
         })
     }
 }

@@ -44,9 +44,6 @@ pub(super) fn json_length(headers: &HeaderMap) -> Result<Option<usize>, Failure>
 
 /// Decodes `count` elements from `bytes`. The error message states the expected value and the
 /// actual value.
-///
-/// Refuses NaN and infinite values, which JSON does not allow either.
-// A non-finite input can cause a non-finite output, which would count as a failure of the model.
 pub(super) fn decode(datatype: DataType, bytes: &[u8], count: usize) -> Result<TensorData, String> {
     if count.checked_mul(datatype.size()) != Some(bytes.len()) {
         return Err(format!(
@@ -61,7 +58,7 @@ pub(super) fn decode(datatype: DataType, bytes: &[u8], count: usize) -> Result<T
         DataType::Int8 => TensorData::Int8(numbers(bytes, i8::from_le_bytes)),
         DataType::Int32 => TensorData::Int32(numbers(bytes, i32::from_le_bytes)),
         DataType::Int64 => TensorData::Int64(numbers(bytes, i64::from_le_bytes)),
-        DataType::Fp32 => TensorData::Fp32(finite(numbers(bytes, f32::from_le_bytes))?),
+        DataType::Fp32 => TensorData::Fp32(numbers(bytes, f32::from_le_bytes)),
     })
 }
 
@@ -89,15 +86,5 @@ fn booleans(bytes: &[u8]) -> Result<Vec<bool>, String> {
             bytes[place]
         )),
         None => Ok(bytes.iter().map(|byte| *byte == 1).collect()),
-    }
-}
-
-fn finite(values: Vec<f32>) -> Result<Vec<f32>, String> {
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(place) => Err(format!(
-            "expected finite numbers, found {} at {place}",
-            values[place]
-        )),
-        None => Ok(values),
     }
 }

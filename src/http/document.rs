@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::object::Object;
 use super::parameters::Parameters;
 use crate::Reason;
+use crate::json_float::nonfinite_literal;
 use crate::predictor::Failure;
 
 /// The JSON part of an inference request body.
@@ -146,6 +147,11 @@ impl<'de> Deserialize<'de> for Shape {
 
 /// Describes why a document was refused. Names the malformed input or output if there is one.
 fn describe_syntax_error(json: &[u8], error: &serde_json::Error) -> Failure {
+    if let Some(literal) = literal_at(json, error) {
+        return invalid(format!(
+            "invalid request: {error}: expected the string \"{literal}\", found the literal {literal}, which is not JSON"
+        ));
+    }
     let Object(UnparsedDocument {
         inputs, outputs, ..
     }) = match serde_json::from_slice(json) {
@@ -155,6 +161,19 @@ fn describe_syntax_error(json: &[u8], error: &serde_json::Error) -> Failure {
     let inputs = parse_each::<RequestInput<'_>>("input", &inputs).err();
     let of_one = inputs.or_else(|| parse_each::<RequestOutput<'_>>("output", &outputs).err());
     of_one.unwrap_or_else(|| invalid(format!("invalid request: {error}")))
+}
+
+/// The literal of a value that is not finite, if the error is at such a literal.
+fn literal_at(json: &[u8], error: &serde_json::Error) -> Option<&'static str> {
+    let mut lines = json.split_inclusive(|byte| *byte == b'\n');
+    let line = lines.nth(error.line().checked_sub(1)?)?;
+    // The column counts the bytes up to the unexpected one. After a minus sign, that is the
+    // second byte of the literal.
+    let place = error.column().checked_sub(1)?;
+    let before = place.checked_sub(1).and_then(|place| line.get(place..));
+    let at = line.get(place..).and_then(nonfinite_literal);
+    let signed = before.filter(|text| text.starts_with(b"-"));
+    signed.and_then(nonfinite_literal).or(at)
 }
 
 pub(super) fn invalid(detail: String) -> Failure {

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::binary;
 use super::document::RequestInput;
+use crate::json_float::parse_nonfinite;
 use crate::tensor::element_count;
 use crate::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 
@@ -268,6 +269,13 @@ impl<'de, T: Element> Visitor<'de> for NestingLevel<'_, T> {
     fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
         self.element(T::from_f64(value), Unexpected::Float(value))
     }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        match T::from_text(value) {
+            Some(element) => self.element(Some(element), Unexpected::Str(value)),
+            None => Err(E::invalid_type(Unexpected::Str(value), &self)),
+        }
+    }
 }
 
 /// Converts a JSON value to an element exactly, or refuses the value. Only a conversion to FP32
@@ -282,6 +290,10 @@ trait Element: Sized {
     fn from_i64(value: i64) -> Option<Self>;
 
     fn from_f64(_: f64) -> Option<Self> {
+        None
+    }
+
+    fn from_text(_: &str) -> Option<Self> {
         None
     }
 }
@@ -335,7 +347,8 @@ impl Element for i64 {
 }
 
 impl Element for f32 {
-    const EXPECTED: &'static str = "a number in the range of FP32";
+    const EXPECTED: &'static str =
+        "a number in the range of FP32, or \"NaN\", \"Infinity\" or \"-Infinity\"";
 
     fn from_i64(value: i64) -> Option<Self> {
         Some(value as Self)
@@ -344,6 +357,10 @@ impl Element for f32 {
     /// Refuses values beyond the range of FP32, which would become infinite.
     fn from_f64(value: f64) -> Option<Self> {
         Some(value as Self).filter(|rounded| rounded.is_finite())
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        parse_nonfinite(text)
     }
 }
 

@@ -38,8 +38,18 @@ pub(super) fn platform(loaded: &Loaded) -> String {
     format!("rten_{}", loaded.manifest.format())
 }
 
+/// Describes a tensor. The parameter `allow_nonfinite` marks an output that may hold NaN and
+/// infinite values.
 fn tensor(spec: &TensorSpec) -> Value {
-    json!({ "name": spec.name, "datatype": spec.datatype.as_str(), "shape": dimensions(spec) })
+    let mut tensor = json!({
+        "name": spec.name,
+        "datatype": spec.datatype.as_str(),
+        "shape": dimensions(spec),
+    });
+    if spec.allow_nonfinite {
+        tensor["parameters"] = json!({ "allow_nonfinite": true });
+    }
+    tensor
 }
 
 /// The sizes of a tensor's dimensions. A dynamic dimension becomes -1, and an undeclared shape

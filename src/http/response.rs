@@ -10,6 +10,7 @@ use super::budget::{Budget, Reservation};
 use super::coding::{AcceptedCodings, ContentCoding};
 use super::request::WantedOutput;
 use super::{binary, encoder};
+use crate::json_float::JsonFloat;
 use crate::predictor::{Failure, Serving};
 use crate::{DataType, ModelName, Tensor, TensorData};
 
@@ -78,7 +79,8 @@ struct OutputData<'a>(&'a TensorData);
 impl EncodedResponse {
     /// Encodes the response as JSON, followed by the elements of binary outputs.
     ///
-    /// Writes each FP32 value with the fewest digits that can be parsed to the same bits.
+    /// Writes each finite FP32 value with the fewest digits that can be parsed to the same bits.
+    /// Writes other values as in [`json_float`](crate::json_float).
     ///
     /// Reserves memory for the existing tensors and for the body, then allocates the body.
     pub(super) fn encode(
@@ -126,7 +128,7 @@ impl EncodedResponse {
         };
         let mut body = Vec::with_capacity(body_size);
         serde_json::to_writer(&mut body, &response)
-            .expect("strings, booleans and finite numbers always serialize to JSON in memory");
+            .expect("strings, booleans and numbers always serialize to JSON in memory");
         let binaries = wanted.iter().filter(|output| output.binary);
         let mut json_length = None;
         for output in binaries {
@@ -236,7 +238,9 @@ impl Serialize for OutputData<'_> {
             TensorData::Int8(values) => serializer.collect_seq(values),
             TensorData::Int32(values) => serializer.collect_seq(values),
             TensorData::Int64(values) => serializer.collect_seq(values),
-            TensorData::Fp32(values) => serializer.collect_seq(values),
+            TensorData::Fp32(values) => {
+                serializer.collect_seq(values.iter().copied().map(JsonFloat))
+            }
         }
     }
 }

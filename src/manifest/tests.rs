@@ -40,6 +40,33 @@ fn manifest_round_trip_through_json_is_equal() {
 }
 
 #[test]
+fn declaration_of_nonfinite_outputs_round_trips() {
+    let plain = Manifest::parse(json(&file("model.onnx")).as_bytes()).unwrap();
+    assert_eq!(plain.allow_nonfinite(), None);
+    for (outputs, written) in [
+        (
+            NonFiniteOutputs::of(["all"]),
+            "\"allow_nonfinite\": \"all\"",
+        ),
+        (
+            NonFiniteOutputs::of(["b [", "a"]),
+            "\"a\": true,\n    \"b [\": true",
+        ),
+    ] {
+        let declared = plain.clone().with_nonfinite(outputs.clone());
+        assert!(
+            declared.to_json().contains(written),
+            "{}",
+            declared.to_json()
+        );
+        let read = Manifest::parse(declared.to_json().as_bytes()).unwrap();
+        assert_eq!(read.allow_nonfinite(), Some(&outputs));
+    }
+    let none = plain.clone().with_nonfinite(NonFiniteOutputs::of([""; 0]));
+    assert_eq!(none, plain);
+}
+
+#[test]
 fn manifest_with_files_in_directories_is_accepted() {
     let manifest = Manifest::parse(
         json(&format!(
@@ -72,6 +99,35 @@ fn hostile_manifest_is_refused_with_its_reason() {
             "an unknown field",
             good.replacen('{', r#"{"signature": 1, "#, 1),
             "unknown field",
+        ),
+        (
+            "an output that is not allowed",
+            good.replacen('{', r#"{"allow_nonfinite": {"y": false}, "#, 1),
+            "expected \"all\", or an object with the value true for each output",
+        ),
+        (
+            "no output",
+            good.replacen('{', r#"{"allow_nonfinite": {}, "#, 1),
+            "expected \"all\", or an object",
+        ),
+        (
+            "an output twice",
+            good.replacen(
+                '{',
+                r#"{"allow_nonfinite": {"y": true, "\u0079": true}, "#,
+                1,
+            ),
+            "the output y is listed twice",
+        ),
+        (
+            "one output as a text",
+            good.replacen('{', r#"{"allow_nonfinite": "y", "#, 1),
+            "expected \"all\", or an object",
+        ),
+        (
+            "null instead of outputs",
+            good.replacen('{', r#"{"allow_nonfinite": null, "#, 1),
+            "expected \"all\", or an object",
         ),
         (
             "a probe that is not listed",

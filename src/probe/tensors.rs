@@ -5,6 +5,7 @@ use serde::ser::SerializeStruct as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+use crate::json_float::{JsonFloat, parse_nonfinite};
 use crate::tensor::{Tensor, TensorData};
 
 /// A tensor and its name, in the JSON form of the Open Inference Protocol. The elements are in
@@ -77,12 +78,16 @@ fn all<T>(values: &[&Value], read: impl Fn(&Value) -> Option<T>) -> Result<Vec<T
     values.iter().map(read).collect()
 }
 
-/// The nearest FP32 number; `None` if the value is not a number or exceeds the range of FP32.
+/// The nearest FP32 number, or the value of a string such as `"NaN"`. `None` if the value is
+/// another string or type, or exceeds the range of FP32.
 #[expect(
     clippy::cast_possible_truncation,
     reason = "the nearest number of 32 bits is wanted"
 )]
 fn single(value: &Value) -> Option<f32> {
+    if let Some(text) = value.as_str() {
+        return parse_nonfinite(text);
+    }
     let single = value.as_f64()? as f32;
     single.is_finite().then_some(single)
 }
@@ -99,7 +104,10 @@ impl Serialize for NamedTensor {
             TensorData::Int8(values) => tensor.serialize_field("data", values)?,
             TensorData::Int32(values) => tensor.serialize_field("data", values)?,
             TensorData::Int64(values) => tensor.serialize_field("data", values)?,
-            TensorData::Fp32(values) => tensor.serialize_field("data", values)?,
+            TensorData::Fp32(values) => {
+                let values: Vec<JsonFloat> = values.iter().copied().map(JsonFloat).collect();
+                tensor.serialize_field("data", &values)?;
+            }
         }
         tensor.end()
     }

@@ -6,11 +6,8 @@ struct Doubling(f32, Vec<TensorSpec>, Vec<TensorSpec>);
 
 impl Doubling {
     fn by(factor: f32) -> Self {
-        let spec = |name: &str, datatype| TensorSpec {
-            name: name.to_owned(),
-            datatype,
-            shape: Some(vec![Dimension::Fixed(1), Dimension::Dynamic(None)]),
-        };
+        let shape = || Some(vec![Dimension::Fixed(1), Dimension::Dynamic(None)]);
+        let spec = |name: &str, datatype| TensorSpec::new(name, datatype, shape());
         let outputs = vec![spec("y", DataType::Fp32), spec("positive", DataType::Bool)];
         Self(factor, vec![spec("x", DataType::Fp32)], outputs)
     }
@@ -125,4 +122,51 @@ fn record_of_an_unfit_probe_names_the_mismatch() {
             .to_string()
             .contains("expected one tensor, found none")
     );
+}
+
+#[test]
+fn nonfinite_answers_are_recorded_and_compared_exactly() {
+    let model = |factor| {
+        let mut model = Doubling::by(factor);
+        model.2[0].allow_nonfinite = true;
+        model
+    };
+    let inputs = r#"["NaN", "Infinity"]"#;
+    let recorded = Probe::parse(&request(inputs))
+        .unwrap()
+        .record(&model(1.0))
+        .unwrap();
+    let json = recorded.to_json();
+    assert!(json.contains("\"NaN\"") && !json.contains("null"), "{json}");
+    let read = Probe::parse(json.as_bytes()).unwrap();
+    read.run(&model(1.0)).unwrap();
+    read.run(&model(3.0)).unwrap();
+    let error = read.run(&model(-1.0)).unwrap_err().to_string();
+    assert_eq!(error, "output y: expected inf at 1, found -inf");
+    let error = read.run(&model(0.0)).unwrap_err().to_string();
+    assert_eq!(error, "output y: expected inf at 1, found NaN");
+    let error = read.run(&Doubling::by(1.0)).unwrap_err().to_string();
+    assert!(error.contains("input x: the value at 0 is NaN"), "{error}");
+
+    // The tolerance must not make finite numbers equal to infinite ones.
+    let expect = |data: &str| {
+        let json = String::from_utf8(request("[1, 2]")).unwrap();
+        let outputs = format!(
+            r#""outputs": [{{"name": "y", "datatype": "FP32", "shape": [1, 2], "data": {data}}},
+                {{"name": "positive", "datatype": "BOOL", "shape": [1, 2], "data": [true, true]}}], "inputs""#
+        );
+        let probe = Probe::parse(json.replacen("\"inputs\"", &outputs, 1).as_bytes()).unwrap();
+        probe.run(&model(1.0)).map_err(|error| error.to_string())
+    };
+    assert_eq!(expect("[1, 2]"), Ok(()));
+    for (data, says) in [
+        ("[1, \"Infinity\"]", "output y: expected inf at 1, found 2"),
+        ("[\"NaN\", 2]", "output y: expected NaN at 0, found 1"),
+        (
+            "[1, \"-Infinity\"]",
+            "output y: expected -inf at 1, found 2",
+        ),
+    ] {
+        assert_eq!(expect(data).unwrap_err(), says, "{data}");
+    }
 }

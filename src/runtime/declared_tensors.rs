@@ -62,11 +62,7 @@ impl DeclaredTensors {
             .shape
             .as_ref()
             .map(|shape| shape.dim.iter().map(dimension).collect());
-        Ok(TensorSpec {
-            name: tensor.to_owned(),
-            datatype,
-            shape,
-        })
+        Ok(TensorSpec::new(tensor, datatype, shape))
     }
 }
 

@@ -103,7 +103,14 @@ impl Runtime for OnnxRuntime {
             RuntimeError::Unloadable(sanitize_for_log(with_expected_names(&error.to_string())))
         };
         let model = model.map_err(unloadable)?;
-        Ok(Box::new(OnnxSession::new(model, &declared, self.threads)?))
+        let mut session = OnnxSession::new(model, &declared, self.threads)?;
+        if let Some(allowed) = manifest.allow_nonfinite() {
+            for output in &mut session.outputs {
+                output.allow_nonfinite =
+                    output.datatype.is_floating_point() && allowed.includes(&output.name);
+            }
+        }
+        Ok(Box::new(session))
     }
 }
 

@@ -13,7 +13,7 @@ const SIZES: [usize; 4] = [1, 16, 128, 1024];
 const MAX_ELEMENTS: usize = 64 << 20;
 
 /// Runs the model on generated inputs until one run succeeds. A run succeeds if its outputs have
-/// the declared datatypes and ranks, and are finite.
+/// the declared datatypes and ranks, and are finite where they must be.
 ///
 /// The inputs of the first run are zeros, and all dynamic dimensions have size 1. Returns the error
 /// of the first run if every run fails.

@@ -15,7 +15,7 @@ use super::staging::StagingDir;
 use super::sync::sync_directory;
 use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
-use crate::manifest::{FileEntry, FilePath, Manifest, ManifestError};
+use crate::manifest::{FileEntry, FilePath, Manifest, ManifestError, NonFiniteOutputs};
 use crate::{ModelName, Probe, Version};
 
 /// The size of a copied chunk in bytes.
@@ -196,6 +196,16 @@ impl Staged {
             .expect("Probe::FILE_NAME is a valid file path");
         let entry = self.write(&path, &Source::Bytes(probe.to_json().into_bytes()))?;
         self.manifest = self.manifest.clone().with_probe(path, entry)?;
+        self.write_manifest()
+    }
+
+    /// Declares in the manifest the outputs that may hold NaN and infinite values.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Io`].
+    pub fn allow_nonfinite(&mut self, outputs: NonFiniteOutputs) -> Result<(), PublishError> {
+        self.manifest = self.manifest.clone().with_nonfinite(outputs);
         self.write_manifest()
     }
 

@@ -149,7 +149,7 @@ async fn malformed_binary_data_is_400_and_no_failure() {
         (
             &good,
             floats(&[1.0, f32::NAN]),
-            "input activity: expected finite numbers, found NaN at 1",
+            "input activity: the value at 1 is NaN, which gave output sleep_index",
         ),
         (
             &json!({ "inputs": [input("activity", "FP32", &[1, 3], 8)] }),

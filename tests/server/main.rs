@@ -19,6 +19,7 @@ mod logs;
 mod malformed_requests;
 mod metrics;
 mod model_config;
+mod nonfinite;
 mod operator;
 mod policy;
 mod probe;

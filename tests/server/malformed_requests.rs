@@ -66,7 +66,7 @@ async fn malformed_request_is_400_and_names_the_expected_form() {
         (
             "text as data",
             input(json!({ "data": ["1", "2"] })),
-            "input activity: invalid type: string \"1\", expected 2 elements (a number in the range of FP32)",
+            "input activity: invalid type: string \"1\", expected 2 elements (a number in the range of FP32, or \"NaN\", \"Infinity\" or \"-Infinity\")",
         ),
         (
             "a shape that is a number",

@@ -5,11 +5,7 @@ fn spec(datatype: DataType, shape: &[Option<usize>]) -> TensorSpec {
         Some(size) => Dimension::Fixed(*size),
         None => Dimension::Dynamic(Some("n".to_owned())),
     };
-    TensorSpec {
-        name: "x".to_owned(),
-        datatype,
-        shape: Some(shape.iter().map(dimension).collect()),
-    }
+    TensorSpec::new("x", datatype, Some(shape.iter().map(dimension).collect()))
 }
 
 fn parse(spec: &TensorSpec, shape: &str, data: &str) -> Result<Tensor, String> {
@@ -17,7 +13,8 @@ fn parse(spec: &TensorSpec, shape: &str, data: &str) -> Result<Tensor, String> {
         r#"{{"name": "x", "datatype": "{}", "shape": {shape}, "data": {data}}}"#,
         spec.datatype
     );
-    let input: RequestInput<'_> = serde_json::from_str(&input).unwrap();
+    let input: RequestInput<'_> =
+        serde_json::from_str(&input).map_err(|error| error.to_string())?;
     let data = InputData::Json(input.data.ok_or("found none")?);
     parse_tensor(&input, data, spec, &mut DimensionSizes::default())
 }
@@ -119,7 +116,7 @@ fn input_element_is_exact_or_refused() {
         (
             DataType::Bool,
             &["true", "false", "0", "1"],
-            &["2", "-1", "0.5", "\"true\"", "null"],
+            &["2", "-1", "0.5", "\"true\"", "\"NaN\"", "null"],
         ),
         (
             DataType::Uint8,
@@ -139,7 +136,13 @@ fn input_element_is_exact_or_refused() {
         (
             DataType::Int64,
             &["-9223372036854775808", "9223372036854775807"],
-            &["9223372036854775808", "-9223372036854775809", "1.0", "true"],
+            &[
+                "9223372036854775808",
+                "-9223372036854775809",
+                "1.0",
+                "true",
+                "\"Infinity\"",
+            ],
         ),
         (
             DataType::Fp32,
@@ -150,8 +153,13 @@ fn input_element_is_exact_or_refused() {
                 "1e-300",
                 "3.4028235e38",
                 "18446744073709551615",
+                "\"NaN\"",
+                "\"Infinity\"",
+                "\"-Infinity\"",
             ],
-            &["3.5e38", "-1e39", "1e400", "true", "null", "\"NaN\""],
+            &[
+                "3.5e38", "-1e39", "1e400", "true", "null", "\"nan\"", "\"inf\"", "\"1\"", "NaN",
+            ],
         ),
     ];
     for (datatype, good, bad) in cases {

@@ -20,16 +20,11 @@ const DATATYPES: [DataType; 6] = [
 /// `free`, accepts any shape.
 fn specs() -> Vec<TensorSpec> {
     let open = Dimension::Dynamic(Some("n".to_owned()));
-    let of = |datatype: DataType| TensorSpec {
-        name: datatype.as_str().to_lowercase(),
-        datatype,
-        shape: Some(vec![open.clone(), Dimension::Fixed(2)]),
+    let of = |datatype: DataType| {
+        let shape = Some(vec![open.clone(), Dimension::Fixed(2)]);
+        TensorSpec::new(datatype.as_str().to_lowercase(), datatype, shape)
     };
-    let free = TensorSpec {
-        name: "free".to_owned(),
-        datatype: DataType::Uint8,
-        shape: None,
-    };
+    let free = TensorSpec::new("free", DataType::Uint8, None);
     DATATYPES.into_iter().map(of).chain([free]).collect()
 }
 
@@ -163,15 +158,6 @@ fn binary_data_mismatch_is_refused_with_its_input_name() {
         &|_, bytes| bytes[2] = 2,
         "input bool: expected the byte 0 or 1 for each element, found 2 at 2",
     );
-    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
-        check(
-            &|_, bytes| {
-                let place = bytes.len() - 4 - 4;
-                bytes[place..place + 4].copy_from_slice(&value.to_le_bytes());
-            },
-            &format!("input fp32: expected finite numbers, found {value} at 3"),
-        );
-    }
     for (size, found) in [
         (json!(-1), "-1"),
         (json!("4"), "\"4\""),
@@ -183,6 +169,41 @@ fn binary_data_mismatch_is_refused_with_its_input_name() {
             &|json, _| json["inputs"][1]["parameters"]["binary_data_size"] = size.clone(),
             &format!("input uint8: binary_data_size: expected a number of bytes, found {found}"),
         );
+    }
+}
+
+#[test]
+fn binary_and_json_inputs_that_are_not_finite_are_equal() {
+    let (mut json, _) = body(&[]);
+    json["inputs"][5]["data"] = json!([["NaN", "Infinity"], ["-Infinity", 0]]);
+    let values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0];
+    let bits = |request: InferRequest| match request.inputs[5].data() {
+        TensorData::Fp32(values) => values.iter().map(|value| value.to_bits()).collect(),
+        _ => Vec::new(),
+    };
+    let found = decode_for(json.to_string().as_bytes(), None, &specs()).unwrap();
+    assert_eq!(bits(found), values.map(f32::to_bits));
+
+    let (json, mut bytes) = body(&["fp32"]);
+    bytes.clear();
+    bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
+    let (body, json_length) = with_binary(&json, &bytes);
+    let found = decode_for(&body, json_length, &specs()).unwrap();
+    assert_eq!(bits(found), values.map(f32::to_bits));
+}
+
+#[test]
+fn literal_that_is_not_finite_is_refused_with_the_right_string() {
+    let (json, _) = body(&[]);
+    let text = json.to_string();
+    for literal in ["NaN", "Infinity", "-Infinity"] {
+        for list in ["[1, 0, @, 0]", "[@,1,0,0]", "[\n1,\n @\n,0,0]"] {
+            let data = list.replace('@', literal);
+            let text = text.replacen("[[0,1],[1,0]]", &data, 1);
+            let says =
+                format!("expected the string \"{literal}\", found the literal {literal}, which");
+            assert_refused(text.as_bytes(), None, &says);
+        }
     }
 }
 
