@@ -1,14 +1,16 @@
 //! A model that fails on valid requests: its breaker opens, and later admits one probe.
 //!
-//! The failing model is a real model with all weights multiplied by four. Its sums overflow if the
-//! inputs are near the maximum of single precision. An answer that is not finite is a failure of
-//! the model.
+//! The failing model is a real model with all weights multiplied by four. A switch makes all its
+//! answers not finite. In some scenarios, its sums overflow instead, on inputs near the maximum of
+//! single precision. An answer that is not finite is a failure.
 
 use clarity::{BreakerConfig, BreakerRate, BreakerState, BreakerTrip, BreakerWindow, JobKind};
 use clarity_chaos::rand::RngExt as _;
 use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::cole_kripke::{self, OVERWHELMING};
-use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, post_head, until};
+use clarity_testbed::{
+    Behaviour, FaultSwitch, MODEL, MODEL_BYTES, Repository, Served, post_head, until,
+};
 use std::time::Duration;
 
 /// The name of the model whose sums overflow on the input [`OVERWHELMING`].
@@ -20,14 +22,53 @@ const FAILURES: usize = 5;
 /// The default open time of a breaker.
 const OPEN: Duration = Duration::from_secs(60);
 
-async fn fragile(cx: &Context) -> Result<Served> {
-    fragile_with(cx, BreakerConfig::default()).await
+/// A served model that can break.
+struct Fragile {
+    served: Served,
+    faulty: FaultSwitch,
 }
 
-async fn fragile_with(cx: &Context, breaker: BreakerConfig) -> Result<Served> {
-    let repository = Repository::empty(cx)?;
-    repository.publish_scaled(FRAGILE, SCALE)?;
-    Served::start_with_breaker(cx, &repository, breaker).await
+impl std::ops::Deref for Fragile {
+    type Target = Served;
+
+    fn deref(&self) -> &Served {
+        &self.served
+    }
+}
+
+impl Fragile {
+    async fn start(cx: &Context) -> Result<Self> {
+        Self::start_with(cx, BreakerConfig::default()).await
+    }
+
+    async fn start_with(cx: &Context, breaker: BreakerConfig) -> Result<Self> {
+        let repository = Repository::empty(cx)?;
+        repository.publish_scaled(FRAGILE, SCALE)?;
+        let faulty = FaultSwitch::new();
+        let served = Served::start_faulty(cx, &repository, breaker, &faulty).await?;
+        Ok(Self { served, faulty })
+    }
+
+    /// Breaks the model, which then fails on each of these requests.
+    async fn fail(&self, times: usize) -> Result {
+        self.faulty.set(Behaviour::NotFinite);
+        for _ in 0..times {
+            let answer = self.client.infer(FRAGILE, &[1.0; 10]).await?;
+            assert_eq!(answer.status, 503, "{}", answer.body);
+            assert_eq!(answer.member("reason")?, "inference_failed");
+        }
+        Ok(())
+    }
+
+    /// Repairs the model, which then answers correctly.
+    async fn succeed(&self, cx: &Context) -> Result {
+        self.faulty.set(Behaviour::Normal);
+        succeed(self, cx).await
+    }
+
+    async fn shut_down(self) -> Result {
+        self.served.shut_down().await
+    }
 }
 
 async fn fail(served: &Served, times: usize) -> Result {
@@ -60,9 +101,9 @@ async fn assert_open(served: &Served) -> Result<u64> {
 /// model must not be called.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn it_opens_at_exactly_the_fifth_failure(cx: Context) -> Result {
-    let served = fragile(&cx).await?;
+    let served = Fragile::start(&cx).await?;
     for failures in 1..=FAILURES {
-        fail(&served, 1).await?;
+        served.fail(1).await?;
         assert_eq!(
             served.inferences(FRAGILE),
             failures,
@@ -83,12 +124,12 @@ async fn it_opens_at_exactly_the_fifth_failure(cx: Context) -> Result {
     seed_name = "circuit_breaker::a_success_starts_the_count_anew"
 )]
 async fn a_success_restarts_the_count(cx: Context) -> Result {
-    let served = fragile(&cx).await?;
-    fail(&served, FAILURES - 1).await?;
-    succeed(&served, &cx).await?;
-    fail(&served, FAILURES - 1).await?;
-    succeed(&served, &cx).await?;
-    fail(&served, FAILURES).await?;
+    let served = Fragile::start(&cx).await?;
+    served.fail(FAILURES - 1).await?;
+    served.succeed(&cx).await?;
+    served.fail(FAILURES - 1).await?;
+    served.succeed(&cx).await?;
+    served.fail(FAILURES).await?;
     assert_open(&served).await?;
     served.shut_down().await
 }
@@ -97,30 +138,30 @@ async fn a_success_restarts_the_count(cx: Context) -> Result {
 /// the next request is a probe. The probe succeeds, and must close the breaker.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn after_60_seconds_a_good_probe_closes_it(cx: Context) -> Result {
-    let served = fragile(&cx).await?;
-    fail(&served, FAILURES).await?;
+    let served = Fragile::start(&cx).await?;
+    served.fail(FAILURES).await?;
     cx.clock().advance(OPEN - Duration::from_secs(1)).await;
     assert_eq!(assert_open(&served).await?, 1);
     cx.clock().advance(Duration::from_secs(1)).await;
-    succeed(&served, &cx).await?;
+    served.succeed(&cx).await?;
     // The breaker is closed and counts from zero, so four failures do not open it.
-    fail(&served, FAILURES - 1).await?;
-    succeed(&served, &cx).await?;
+    served.fail(FAILURES - 1).await?;
+    served.succeed(&cx).await?;
     served.shut_down().await
 }
 
 /// The open time passes, and the model still fails. One failed probe must open the breaker again.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn after_60_seconds_a_bad_probe_opens_it_again(cx: Context) -> Result {
-    let served = fragile(&cx).await?;
-    fail(&served, FAILURES).await?;
+    let served = Fragile::start(&cx).await?;
+    served.fail(FAILURES).await?;
     for _ in 0..3 {
         cx.clock().advance(OPEN).await;
-        fail(&served, 1).await?;
+        served.fail(1).await?;
         assert_eq!(assert_open(&served).await?, OPEN.as_secs());
     }
     cx.clock().advance(OPEN).await;
-    succeed(&served, &cx).await?;
+    served.succeed(&cx).await?;
     served.shut_down().await
 }
 
@@ -133,15 +174,15 @@ async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
     rate.minimum_calls = 10;
     let mut breaker = BreakerConfig::default();
     breaker.trip = BreakerTrip::Rate(rate);
-    let served = fragile_with(&cx, breaker).await?;
+    let served = Fragile::start_with(&cx, breaker).await?;
     let mut rng = cx.rng();
     let mut failed = Vec::new();
     loop {
         assert!(failed.len() < 1000, "the breaker never opened: {failed:?}");
         failed.push(rng.random_bool(0.4));
         match failed.last() {
-            Some(true) => fail(&served, 1).await?,
-            _ => succeed(&served, &cx).await?,
+            Some(true) => served.fail(1).await?,
+            _ => served.succeed(&cx).await?,
         }
         let window = failed.iter().rev().take(10);
         let failures = window.filter(|failed| **failed).count();
@@ -164,16 +205,16 @@ async fn a_window_of_calls_opens_it_at_exactly_half(cx: Context) -> Result {
 async fn open_times_grow_while_the_model_goes_on_failing(cx: Context) -> Result {
     let mut breaker = BreakerConfig::default();
     breaker.open_most = 4 * OPEN;
-    let served = fragile_with(&cx, breaker).await?;
-    fail(&served, FAILURES).await?;
+    let served = Fragile::start_with(&cx, breaker).await?;
+    served.fail(FAILURES).await?;
     for times in [1, 2, 4, 4] {
         assert_eq!(assert_open(&served).await?, times * OPEN.as_secs());
         cx.clock().advance(OPEN * times as u32).await;
-        fail(&served, 1).await?;
+        served.fail(1).await?;
     }
     cx.clock().advance(4 * OPEN).await;
-    succeed(&served, &cx).await?;
-    fail(&served, FAILURES).await?;
+    served.succeed(&cx).await?;
+    served.fail(FAILURES).await?;
     assert_eq!(assert_open(&served).await?, OPEN.as_secs());
     served.shut_down().await
 }
@@ -196,7 +237,7 @@ async fn an_open_breaker_leaves_other_models_alone(cx: Context) -> Result {
 /// model, and must not open its breaker.
 #[chaos(breaker, non_destructive, clock = "manual")]
 async fn bad_requests_are_not_failures_of_the_model(cx: Context) -> Result {
-    let served = fragile(&cx).await?;
+    let served = Fragile::start(&cx).await?;
     let bad = [
         serde_json::json!({}),
         serde_json::json!({ "inputs": [] }),
@@ -212,7 +253,7 @@ async fn bad_requests_are_not_failures_of_the_model(cx: Context) -> Result {
         assert_eq!(answer.status, 400, "{request}: {}", answer.body);
     }
     assert_eq!(served.inferences(FRAGILE), 0);
-    succeed(&served, &cx).await?;
+    served.succeed(&cx).await?;
     served.shut_down().await
 }
 
@@ -281,8 +322,8 @@ async fn a_version_that_takes_over_amid_requests_is_not_blamed(cx: Context) -> R
     seed_name = "circuit_breaker::a_client_that_goes_away_in_half_open_gives_its_place_to_the_next"
 )]
 async fn a_probe_whose_client_leaves_gives_its_place_to_the_next(cx: Context) -> Result {
-    let served = fragile(&cx).await?;
-    fail(&served, FAILURES).await?;
+    let served = Fragile::start(&cx).await?;
+    served.fail(FAILURES).await?;
     cx.clock().advance(OPEN).await;
     served.executor.hold(JobKind::Inference, FRAGILE);
     let body = cole_kripke::request(&[1.0; 10]).to_string();
@@ -303,7 +344,7 @@ async fn a_probe_whose_client_leaves_gives_its_place_to_the_next(cx: Context) ->
     .await;
     assert_eq!(served.breaker(FRAGILE)?.state, BreakerState::HalfOpen);
     served.executor.release();
-    succeed(&served, &cx).await?;
+    served.succeed(&cx).await?;
     assert_eq!(served.breaker(FRAGILE)?.state, BreakerState::Closed);
     served.shut_down().await
 }

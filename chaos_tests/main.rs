@@ -11,6 +11,7 @@ mod concurrency;
 mod corruption;
 mod degradation;
 mod exploration;
+mod faulty_requests;
 mod files;
 mod network;
 mod observability;

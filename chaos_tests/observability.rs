@@ -1,9 +1,10 @@
 //! Each failure appears once in the metrics and once in the log.
 
+use clarity::BreakerConfig;
 use clarity_chaos::fault::BitFlip;
 use clarity_chaos::{Context, EventKind, Result, chaos};
 use clarity_testbed::cole_kripke::OVERWHELMING;
-use clarity_testbed::{MODEL, Repository, Served};
+use clarity_testbed::{Behaviour, FaultSwitch, MODEL, Repository, Served};
 use std::collections::BTreeMap;
 
 /// Some predictions succeed, some fail, and an open breaker rejects some. The metrics must count
@@ -12,11 +13,16 @@ use std::collections::BTreeMap;
 async fn metrics_count_exactly_what_happened(cx: Context) -> Result {
     let repository = Repository::empty(&cx)?;
     repository.publish_scaled(MODEL, 4.0)?;
-    let served = Served::start(&cx, &repository).await?;
-    let good = [1.0; 10];
-    for (request, times) in [(good, 3), (OVERWHELMING, 5), (good, 2)] {
+    let faulty = FaultSwitch::new();
+    let served = Served::start_faulty(&cx, &repository, BreakerConfig::default(), &faulty).await?;
+    for (behaviour, times) in [
+        (Behaviour::Normal, 3),
+        (Behaviour::NotFinite, 5),
+        (Behaviour::Normal, 2),
+    ] {
+        faulty.set(behaviour);
         for _ in 0..times {
-            served.client.infer(MODEL, &request).await?;
+            served.client.infer(MODEL, &[1.0; 10]).await?;
         }
     }
     let model = format!("model=\"{MODEL}\"");
@@ -35,6 +41,10 @@ async fn metrics_count_exactly_what_happened(cx: Context) -> Result {
             0.0,
         ),
         (format!("circuit_breaker_rejected_total{{{model}}}"), 2.0),
+        (
+            format!("circuit_breaker_judging_runs_total{{{model},outcome=\"failed\"}}"),
+            1.0,
+        ),
         (
             format!("circuit_breaker_state{{{model},state=\"open\"}}"),
             1.0,

@@ -42,7 +42,7 @@ pub struct Config {
     /// need five times the size of its body. The memory of running models is not included.
     pub memory_limit: usize,
     /// The time limit for a request body to arrive. The same limit applies separately to the
-    /// model's answer. More than zero, and shorter than [`BreakerConfig::probe_lease`]; 30 s by
+    /// model's answer, and to a run that judges whose fault a failure is. More than zero, and shorter than [`BreakerConfig::probe_lease`]; 30 s by
     /// default.
     pub deadline: Duration,
     /// The longest time that a shutdown waits for running requests. No less than

@@ -69,9 +69,11 @@ mod executor;
 #[cfg(feature = "unstable-fuzz")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod good_input;
 pub mod guide;
 mod http;
 mod json_float;
+mod judge;
 mod loader;
 mod manifest;
 mod metrics;
@@ -92,6 +94,7 @@ mod status;
 mod stopwatch;
 mod store;
 mod tensor;
+mod verdict;
 mod version;
 mod vetting;
 

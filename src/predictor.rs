@@ -1,6 +1,8 @@
 //! The predictor answers requests for one model. It enforces the model's circuit breaker and a
 //! deadline.
 
+mod judging;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::executor::{Executor, JobError, JobKind, Overloaded, infer};
+use crate::judge::Judge;
 use crate::metrics::ModelMetrics;
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, run};
@@ -28,6 +31,7 @@ pub(crate) struct Predictor {
     pub(crate) breaker: Arc<Breaker>,
     pub(crate) metrics: Arc<ModelMetrics>,
     pub(crate) executor: Arc<dyn Executor>,
+    pub(crate) judge: Arc<Judge>,
     pub(crate) deadline: Duration,
     /// Whether an operator unloaded the model by request.
     pub(crate) unloaded: bool,
@@ -144,14 +148,16 @@ impl Predictor {
     /// Runs the model once, if the breaker admits the call. `memory` is the reservation of memory
     /// for the inputs. The run holds this reservation until the run ends, even after the deadline.
     ///
-    /// An answer with a value that is not finite counts as a failure of the model. The breaker does
-    /// not count this failure if the version has a probe and passes it right afterwards.
+    /// A failed run counts as a failure of the model. Before it would open the breaker, the
+    /// [judge](Judge) decides whether the failures are the model's fault. If they are not, they no
+    /// longer count. A half-open breaker tries the judge first. A run beyond the deadline is never
+    /// judged: it always counts.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future counts as a cancelled call for the breaker. The run itself continues.
-    // Damaged weights can cause infinite answers, but some inputs cause them too. One client that
-    // sends such inputs must not open the breaker for all clients.
+    // Damaged weights can cause failures, but some inputs cause them too. One client that sends
+    // such inputs must not open the breaker for all clients.
     pub(crate) async fn predict(
         &self,
         loaded: &Arc<Loaded>,
@@ -159,6 +165,11 @@ impl Predictor {
         memory: impl Send + 'static,
     ) -> Result<Vec<Tensor>, Failure> {
         let permit = self.breaker.admit().map_err(rejected)?;
+        let permit = self.judge_first(permit, loaded).await?;
+        let copy = match loaded.probe {
+            Some(_) => None,
+            None => loaded.good_input.copy(&inputs),
+        };
         let stopwatch = Stopwatch::start();
         let work = {
             let loaded = Arc::clone(loaded);
@@ -170,9 +181,7 @@ impl Predictor {
                     let took = stopwatch.elapsed().saturating_sub(queued);
                     loaded.statistics.executed(queued, took);
                 }
-                let is_fault_of_input =
-                    matches!(outcome, Err(RunError::NotFinite { .. })) && loaded.passes_probe();
-                (outcome, is_fault_of_input)
+                outcome
             }
         };
         let job = infer(&*self.executor, &self.model, loaded, work);
@@ -180,35 +189,46 @@ impl Predictor {
         let took = stopwatch.elapsed();
         // Every path below reports the outcome to the permit. The permit's destructor records a
         // cancelled call only if this future is dropped.
-        let failure = match outcome {
-            Ok(Ok((Ok(outputs), _))) => {
+        let (failure, fault_of_input) = match outcome {
+            Ok(Ok(Ok(outputs))) => {
                 permit.success();
                 self.metrics.prediction_took(took);
+                // A slow input would make a slow judge.
+                if let Some(copy) = copy.filter(|_| took <= self.deadline / 2) {
+                    loaded.good_input.keep(copy);
+                }
                 return Ok(outputs);
             }
             Ok(Err(overloaded @ JobError::Overloaded(_))) => {
                 permit.cancel();
                 return Err(overloaded.into_failure());
             }
-            Ok(Ok((Err(refused @ RunError::Refused { .. }), _))) => {
+            Ok(Ok(Err(refused @ RunError::Refused { .. }))) => {
                 permit.cancel();
                 return Err(Failure::new(Reason::InvalidRequest, refused.to_string()));
             }
-            Ok(Ok((Err(error), true))) => {
-                permit.cancel();
-                self.metrics.prediction_took(took);
-                return Err(Failure::new(Reason::InferenceFailed, error.to_string()));
+            Ok(Ok(Err(error))) => {
+                let is_panic = matches!(error, RunError::Panicked(_));
+                let failure = Failure::new(Reason::InferenceFailed, &error);
+                (
+                    failure,
+                    (!is_panic).then(|| Failure::input_rejected(&error)),
+                )
             }
-            Ok(Ok((Err(error), false))) => Failure::new(Reason::InferenceFailed, error.to_string()),
-            Ok(Err(error)) => error.into_failure(),
-            Err(_) => Failure::new(
-                Reason::DeadlineExceeded,
-                format!("the model did not answer within {:?}", self.deadline),
-            ),
+            Ok(Err(error)) => (error.into_failure(), None),
+            Err(_) => {
+                self.metrics.prediction_took(took);
+                self.record_timeout(permit, loaded).await;
+                return Err(Failure::new(
+                    Reason::DeadlineExceeded,
+                    format!("the model did not answer within {:?}", self.deadline),
+                ));
+            }
         };
-        permit.failure();
+        drop(copy);
         self.metrics.prediction_took(took);
-        Err(failure)
+        let model_passes = self.record_failure(permit, loaded).await;
+        Err(fault_of_input.filter(|_| model_passes).unwrap_or(failure))
     }
 
     /// Starts the accounting of one request.

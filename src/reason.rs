@@ -23,6 +23,8 @@ pub enum Reason {
     VersionNotLoaded,
     /// The request is malformed, or does not fit the model's inputs.
     InvalidRequest,
+    /// The request is well-formed, but the model cannot process its values. The model itself works.
+    InputRejected,
     /// The request body exceeds the size limit, or the request needs more memory than the memory
     /// limit allows.
     PayloadTooLarge,
@@ -49,6 +51,7 @@ pub enum Reason {
     /// The server has no capacity for another request.
     Overloaded,
     /// The model failed on a valid request, with an error, a panic or a value that is not finite.
+    /// The fault is the model's, or unknown.
     InferenceFailed,
     /// The model did not answer in time.
     DeadlineExceeded,
@@ -59,10 +62,11 @@ pub enum Reason {
 impl Reason {
     /// The reasons for which requests to a known model fail: the values of the label `reason` of
     /// `prediction_failure_total`.
-    pub const OF_PREDICTIONS: [Self; 18] = [
+    pub const OF_PREDICTIONS: [Self; 19] = [
         Self::UnknownVersion,
         Self::VersionNotLoaded,
         Self::InvalidRequest,
+        Self::InputRejected,
         Self::PayloadTooLarge,
         Self::RequestTimeout,
         Self::UnsupportedEncoding,
@@ -101,6 +105,7 @@ impl Reason {
             Self::UnknownVersion => "unknown_version",
             Self::VersionNotLoaded => "version_not_loaded",
             Self::InvalidRequest => "invalid_request",
+            Self::InputRejected => "input_rejected",
             Self::PayloadTooLarge => "payload_too_large",
             Self::RequestTimeout => "request_timeout",
             Self::UnsupportedEncoding => "unsupported_encoding",

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::good_input::GoodInput;
 use crate::manifest::Manifest;
 use crate::metrics::VersionStatistics;
 use crate::{Digest, ModelName, Probe, Reason, Session, Version};
@@ -114,23 +115,19 @@ impl ModelStatus {
 }
 
 /// A version that is loaded and has passed its warm-up. Immutable: a reload replaces the whole
-/// value.
+/// value. Only its [`good_input`](Self::good_input) changes.
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) session: Box<dyn Session>,
     pub(crate) probe: Option<Probe>,
+    /// The last input that the version answered; empty if the version has a probe.
+    pub(crate) good_input: GoodInput,
     /// Whether the version has no manifest on disk.
     pub(crate) is_unverified: bool,
     pub(crate) statistics: Arc<VersionStatistics>,
 }
 
 impl Loaded {
-    /// Whether the version has a probe and passes it. Runs the model, so the call can block.
-    pub(crate) fn passes_probe(&self) -> bool {
-        let probe = self.probe.as_ref();
-        probe.is_some_and(|probe| probe.run(&*self.session).is_ok())
-    }
-
     pub(crate) fn version(&self) -> Version {
         self.manifest.version()
     }

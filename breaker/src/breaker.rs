@@ -58,6 +58,9 @@ struct Guarded {
     backoff: Backoff,
     open_until: Instant,
     half_open: HalfOpen,
+    /// The suspected failures among the failures in a row. Meaningless while the count is 0, and
+    /// unused unless the rule counts failures in a row.
+    suspected: u32,
     /// Unused unless the rule has a window of calls.
     window: CallWindow,
 }
@@ -79,6 +82,7 @@ impl Breaker {
                 .with_jitter(f64::from(config.jitter_percent) / 100.0),
             open_until: start,
             half_open: HalfOpen::default(),
+            suspected: 0,
             window: CallWindow::new(rule.window_size()),
         };
         Ok(Self {
@@ -185,7 +189,9 @@ impl Breaker {
         let (consecutive_failures, window) = match &self.rule {
             TripRule::Failures { .. } => (packed.count(), None),
             TripRule::Calls { .. } => (0, Some(guarded.window.counts(packed.count()))),
-            TripRule::Time { window, .. } => (0, Some(window.counts(packed.generation(), now()))),
+            TripRule::Time { window, .. } => {
+                (0, Some(window.tally(packed.generation(), now()).counts))
+            }
         };
         BreakerSnapshot {
             state: packed.state(),

@@ -75,6 +75,11 @@ impl HalfOpen {
         }
     }
 
+    /// Whether a probe still has its lease.
+    pub(crate) fn holds(&self, id: ProbeId) -> bool {
+        self.leases.iter().any(|lease| lease.id == id)
+    }
+
     pub(crate) fn under_way(&self) -> usize {
         self.leases.len()
     }

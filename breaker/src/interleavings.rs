@@ -1,5 +1,7 @@
 //! Runs a few calls in all interleavings with up to three preemptions: <https://docs.rs/loom>.
 
+mod suspects;
+
 use std::sync::Arc;
 use std::time::Duration;
 

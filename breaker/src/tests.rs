@@ -7,6 +7,7 @@ mod known_bugs;
 mod packed_state;
 mod properties;
 mod reference;
+mod suspects;
 mod window;
 
 use std::sync::atomic::{AtomicU64, Ordering};

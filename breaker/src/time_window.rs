@@ -3,7 +3,7 @@
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use super::counts::BreakerCounts;
+use super::counts::Tally;
 use super::primitives::{Instant, Mutex, MutexGuard, parallelism, thread_number};
 use super::verdict::Verdict;
 
@@ -39,7 +39,7 @@ struct Buckets {
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
     tenth: u64,
-    counts: BreakerCounts,
+    tally: Tally,
 }
 
 impl TimeWindow {
@@ -73,23 +73,34 @@ impl TimeWindow {
         // While this thread was preempted before the lock, another thread may have reused the
         // bucket for a later tenth.
         if is_current && bucket.tenth == tenth {
-            bucket.counts.add(verdict);
+            bucket.tally.add(verdict);
         }
     }
 
-    /// The counts of `generation` in the window that ends at `now`. The counts might not include a
+    /// The calls of `generation` in the window that ends at `now`. The counts might not include a
     /// concurrent [`add`](Self::add).
-    pub(crate) fn counts(&self, generation: u64, now: Instant) -> BreakerCounts {
+    pub(crate) fn tally(&self, generation: u64, now: Instant) -> Tally {
         let tenth = self.tenth_of(now);
-        let mut counts = BreakerCounts::default();
+        let mut tally = Tally::default();
         for stripe in &self.stripes {
             let buckets = stripe.lock();
             let current = buckets.buckets.iter().filter(|bucket| {
                 buckets.generation == generation && bucket.tenth + BUCKETS as u64 > tenth
             });
-            current.for_each(|bucket| counts += bucket.counts);
+            current.for_each(|bucket| tally += bucket.tally);
         }
-        counts
+        tally
+    }
+
+    /// Turns each suspected call of `generation` into a good one.
+    pub(crate) fn pardon(&self, generation: u64) {
+        for stripe in &self.stripes {
+            let mut buckets = stripe.lock();
+            if buckets.generation == generation {
+                let buckets = buckets.buckets.iter_mut();
+                buckets.for_each(|bucket| bucket.tally.pardon());
+            }
+        }
     }
 
     fn tenth_of(&self, now: Instant) -> u64 {

@@ -5,9 +5,18 @@
 pub(crate) struct Verdict {
     pub(crate) failed: bool,
     pub(crate) slow: bool,
+    /// Whether the failure may be the fault of the call itself: see
+    /// [`Permit::suspect`](crate::Permit::suspect).
+    pub(crate) suspected: bool,
 }
 
 impl Verdict {
+    pub(crate) const GOOD: Self = Self {
+        failed: false,
+        slow: false,
+        suspected: false,
+    };
+
     /// Whether the call failed or was slow. Only such a call can open a breaker.
     #[inline]
     pub(crate) const fn is_bad(self) -> bool {

@@ -109,6 +109,7 @@ fn status_of(reason: Reason) -> StatusCode {
         Reason::Unauthorized => StatusCode::UNAUTHORIZED,
         Reason::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Reason::InvalidRequest => StatusCode::BAD_REQUEST,
+        Reason::InputRejected => StatusCode::UNPROCESSABLE_ENTITY,
         Reason::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use crate::background::in_background;
 use crate::executor::JobError;
+use crate::good_input::GoodInput;
 use crate::runtime::{RuntimeError, try_with_probe};
 use crate::status::Loaded;
 use crate::stopwatch::Stopwatch;
@@ -147,6 +148,7 @@ impl LoadContext {
             manifest,
             session,
             probe,
+            good_input: GoodInput::default(),
             is_unverified,
             statistics: Arc::default(),
         })

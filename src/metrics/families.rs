@@ -6,7 +6,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::labels::{ModelLabel, ReasonLabels, StateLabels, TransitionLabels, VersionLabels};
+use super::labels::{
+    ModelLabel, OutcomeLabels, ReasonLabels, StateLabels, TransitionLabels, VersionLabels,
+};
 
 /// Buckets of inference times in seconds. The first buckets fit a small model on one core, and the
 /// last bucket ends at the default deadline.
@@ -30,6 +32,7 @@ pub(super) struct Families {
     pub(super) breaker_state: Family<StateLabels, Gauge>,
     pub(super) breaker_transitions: Family<TransitionLabels, Counter>,
     pub(super) breaker_rejected: Family<ModelLabel, Counter>,
+    pub(super) judging_runs: Family<OutcomeLabels, Counter>,
     pub(super) load_duration: Family<ModelLabel, Histogram>,
     pub(super) load_failures: Family<ReasonLabels, Counter>,
     pub(super) verification_duration: Family<ModelLabel, Histogram>,
@@ -54,6 +57,7 @@ impl Families {
             breaker_state: Family::default(),
             breaker_transitions: Family::default(),
             breaker_rejected: Family::default(),
+            judging_runs: Family::default(),
             load_duration: loads(),
             load_failures: Family::default(),
             verification_duration: loads(),
@@ -100,6 +104,11 @@ impl Families {
             "circuit_breaker_rejected",
             "Requests rejected by the circuit breaker",
             f.breaker_rejected,
+        );
+        registry.register(
+            "circuit_breaker_judging_runs",
+            "Runs that decide if failures are the fault of the model or the requests, by outcome",
+            f.judging_runs,
         );
         registry.register(
             "model_load_duration_seconds",

@@ -8,7 +8,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::families::Families;
-use super::labels::{ModelLabel, ReasonLabels, StateLabels, TransitionLabels, VersionLabels};
+use super::labels::{
+    ModelLabel, OutcomeLabels, ReasonLabels, StateLabels, TransitionLabels, VersionLabels,
+};
+use crate::verdict::Verdict;
 use crate::{BreakerState, Digest, ModelName, Reason, Version};
 
 /// The metrics of one model. Counting a prediction takes only atomic additions, without a lookup by
@@ -74,6 +77,9 @@ impl ModelMetrics {
         ] {
             let _ = metrics.transition(from, to);
         }
+        for verdict in Verdict::ALL {
+            let _ = metrics.judging_runs(verdict);
+        }
         metrics
     }
 
@@ -97,6 +103,10 @@ impl ModelMetrics {
     pub(crate) fn breaker_changed(&self, from: BreakerState, to: BreakerState) {
         self.transition(from, to).inc();
         self.breaker_is(to);
+    }
+
+    pub(crate) fn judged(&self, verdict: Verdict) {
+        self.judging_runs(verdict).inc();
     }
 
     pub(crate) fn load_took(&self, time: Duration) {
@@ -152,6 +162,14 @@ impl ModelMetrics {
                 .get_or_create(&labels)
                 .set((state == now).into());
         }
+    }
+
+    fn judging_runs(&self, verdict: Verdict) -> Counter {
+        let labels = OutcomeLabels {
+            model: self.model.clone(),
+            outcome: verdict.as_str(),
+        };
+        self.families.judging_runs.get_or_create_owned(&labels)
     }
 
     fn transition(&self, from: BreakerState, to: BreakerState) -> Counter {

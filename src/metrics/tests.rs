@@ -20,6 +20,7 @@ fn model_series_all_exist_from_the_start() {
         r#"circuit_breaker_state{model="m",state="open"}"#,
         r#"circuit_breaker_transitions_total{model="m",from="closed",to="open"}"#,
         r#"circuit_breaker_rejected_total{model="m"}"#,
+        r#"circuit_breaker_judging_runs_total{model="m",outcome="failed"}"#,
         r#"model_load_duration_seconds_count{model="m"}"#,
         r#"model_load_failures_total{model="m",reason="model_corrupt"}"#,
         r#"checksum_verification_duration_seconds_count{model="m"}"#,

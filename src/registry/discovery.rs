@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{RegisteredModel, Registry, model_breaker};
 use crate::executor::{JobKind, execute};
+use crate::judge::Judge;
 use crate::loader::Loader;
 use crate::predictor::Predictor;
 use crate::status::ModelState;
@@ -99,12 +100,19 @@ impl Registry {
             deadline: inner.config.deadline,
         };
         let executor = Arc::clone(&inner.executor);
+        let judge = Arc::new(Judge::new(
+            name.clone(),
+            Arc::clone(&executor),
+            Arc::clone(&metrics),
+            inner.config.deadline,
+        ));
         let predictor = Predictor {
             model: name,
             state,
             breaker,
             metrics,
             executor,
+            judge,
             deadline: inner.config.deadline,
             unloaded: false,
         };

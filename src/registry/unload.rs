@@ -51,6 +51,7 @@ impl Registry {
                 breaker: Arc::clone(&before.breaker),
                 metrics: Arc::clone(&before.metrics),
                 executor: Arc::clone(&before.executor),
+                judge: Arc::clone(&before.judge),
                 deadline: before.deadline,
                 unloaded: true,
             });

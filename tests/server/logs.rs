@@ -175,3 +175,57 @@ async fn opening_breaker_is_one_event() {
         ],
     );
 }
+
+#[tokio::test]
+async fn judging_run_says_whose_fault_failures_are() {
+    let clock = ManualClock::start();
+    let (capture, _guard) = Capture::start();
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
+    let builder = Server::builder(models.root())
+        .config(config())
+        .executor(Inline)
+        .runtime(faulty.runtime());
+    let (_server, client) = start(builder).await;
+    client.post(INFER, &short_request()).await.unwrap();
+    faulty.poison(Behaviour::Error);
+    capture.take(Level::INFO);
+    for _ in 0..20 {
+        let request = cole_kripke::request(&[POISON; 5]);
+        client.post(INFER, &request).await.unwrap();
+    }
+    let events = capture.take(Level::WARN);
+    assert_eq!(events.len(), 1, "{events:?}");
+    let expected = [
+        (
+            "message",
+            "the failures are the requests' fault: the model passes",
+        ),
+        ("model", "cole_kripke"),
+        ("version", "1"),
+        ("by", "last good input"),
+    ];
+    assert_fields(&events[0], &expected);
+
+    clock.run_out(1.0).await;
+    faulty.set(Behaviour::Error);
+    for _ in 0..5 {
+        client.post(INFER, &short_request()).await.unwrap();
+    }
+    let events = capture.take(Level::ERROR);
+    let expected = [
+        (
+            "message",
+            "the failures are the model's fault: it fails its judging run",
+        ),
+        ("model", "cole_kripke"),
+        ("version", "1"),
+        ("by", "last good input"),
+        ("detail", "the model failed with an error"),
+    ];
+    let judged: Vec<_> = events
+        .iter()
+        .filter(|event| event.contains_key("by"))
+        .collect();
+    assert_eq!(judged.len(), 1, "{events:?}");
+    assert_fields(judged[0], &expected);
+}

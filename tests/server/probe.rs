@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use clarity::{OnnxRuntime, Probe, Reason, Server, Source, try_version};
+use clarity::{BreakerState, OnnxRuntime, Probe, Reason, Server, Source, try_version};
 use clarity_testbed::*;
 use serde_json::{Value, json};
 
@@ -18,6 +18,13 @@ fn recorded() -> Probe {
     let session = try_version(&OnnxRuntime::new(), opened.unwrap()).unwrap();
     let probe = Probe::parse(cole_kripke::request(&[1.0; 7]).to_string().as_bytes()).unwrap();
     probe.record(&*session).unwrap()
+}
+
+/// A repository with version 1 of `cole_kripke`, with its probe.
+pub(crate) fn repository_with_probe() -> Repository {
+    let models = Repository::temporary();
+    publish(&models, MODEL_BYTES, &recorded());
+    models
 }
 
 fn publish(models: &Repository, bytes: &[u8], probe: &Probe) {
@@ -176,7 +183,7 @@ fn add_records_the_answer_and_refuses_another() {
 /// The sum of these valid numbers exceeds single precision, so no model can answer.
 #[tokio::test]
 async fn overflowing_inputs_do_not_open_the_breaker() {
-    let _clock = ManualClock::start();
+    let clock = ManualClock::start();
     let models = Repository::temporary();
     models.publish("cole_kripke", &other_model());
     let session = {
@@ -193,17 +200,22 @@ async fn overflowing_inputs_do_not_open_the_breaker() {
     let builder = builder.executor(clarity::Inline).runtime(faulty.runtime());
     let (server, client) = start(builder).await;
     let breaker = || server.models().breaker("cole_kripke").unwrap();
-    for _ in 0..20 {
+    for failures in 1..=20 {
         let refused = client
             .post(INFER, &cole_kripke::request(&[3e38; 7]))
             .await
             .unwrap();
-        refused.assert_problem(503, "inference_failed");
+        match failures {
+            1..5 => refused.assert_problem(503, "inference_failed"),
+            _ => refused.assert_problem(422, "input_rejected"),
+        }
     }
-    assert_eq!(breaker().consecutive_failures, 0);
+    assert_eq!(breaker().state, BreakerState::Closed);
     assert_eq!(client.post(INFER, &good).await.unwrap().status, 200);
 
-    // A model that fails its probe is at fault, so the breaker opens at the fifth failure.
+    // A model that fails its probe is at fault, so the breaker opens at the fifth failure. The last
+    // verdict holds for a second.
+    clock.run_out(1.0).await;
     faulty.set(Behaviour::NotFinite);
     for _ in 0..5 {
         let refused = client.post(INFER, &good).await.unwrap();

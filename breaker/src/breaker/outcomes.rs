@@ -1,8 +1,8 @@
 //! The effects of call outcomes on the breaker.
 
 use super::permit::Outcome;
+use super::transitions::CountStep;
 use super::{Breaker, Guarded};
-use crate::call_window::CallWindow;
 use crate::half_open::{Decision, ProbeId};
 use crate::packed_state::PackedState;
 use crate::primitives::{Instant, Ordering, now};
@@ -24,7 +24,9 @@ impl Breaker {
     /// Records the outcome of a call that was admitted at `packed`.
     ///
     /// Must be called once for each call through the breaker, except for
-    /// [ignored](Self::ignores_success_since) successes.
+    /// [ignored](Self::ignores_success_since) successes. Returns false, with nothing recorded, if
+    /// the outcome must not open the breaker but would. Only suspected and tried failures do so;
+    /// another outcome must be recorded afterwards.
     #[inline(never)]
     pub(super) fn record(
         &self,
@@ -32,24 +34,54 @@ impl Breaker {
         probe: Option<ProbeId>,
         at: Option<Instant>,
         outcome: Outcome,
-    ) {
+    ) -> bool {
         let failed = match outcome {
             Outcome::Success => false,
-            Outcome::Failure => true,
+            Outcome::Failure | Outcome::TriedFailure | Outcome::Suspected => true,
             Outcome::Cancelled => {
                 if let Some(probe) = probe {
                     self.lock().half_open.release(probe);
                 }
-                return;
+                return true;
             }
         };
         let slow = at.is_some_and(|at| self.is_slow(at));
-        let verdict = Verdict { failed, slow };
+        let suspected = outcome == Outcome::Suspected;
+        let verdict = Verdict {
+            failed,
+            slow,
+            suspected,
+        };
         let generation = packed.generation();
         match (probe, verdict.is_bad()) {
+            (Some(probe), _) if suspected => return self.is_late_probe(probe),
             (Some(probe), bad) => self.record_probe(generation, probe, bad),
             (None, false) => self.record_good(generation, verdict),
-            (None, true) => self.record_bad(generation, verdict),
+            (None, true) => return self.record_bad(generation, verdict, outcome),
+        }
+        true
+    }
+
+    /// Forgets the suspected failures of `generation`.
+    #[cold]
+    pub(super) fn pardon(&self, generation: u64) {
+        let mut guarded = self.lock();
+        let packed = self.load();
+        if packed.generation() != generation || packed.state() != BreakerState::Closed {
+            return;
+        }
+        match &self.rule {
+            TripRule::Failures { .. } => {
+                let suspected = guarded.suspected;
+                // A count above 0 includes all suspected failures, since only this thread can
+                // begin a new run of failures while it holds the lock.
+                let certain = |count| (count > 0).then(|| count - suspected);
+                // An error means that a success has reset the count.
+                let _ = self.replace_count(generation, certain);
+                guarded.suspected = 0;
+            }
+            TripRule::Calls { .. } => guarded.window.pardon(),
+            TripRule::Time { window, .. } => window.pardon(generation),
         }
     }
 
@@ -74,49 +106,72 @@ impl Breaker {
         }
     }
 
+    /// Records a failed or slow call. Returns false if the outcome must not open the breaker but
+    /// would.
     #[cold]
-    fn record_bad(&self, generation: u64, verdict: Verdict) {
-        if let TripRule::Failures { limit } = self.rule {
-            let below_limit = |count| (count < limit - 1).then(|| count + 1);
-            if self.replace_count(generation, below_limit).is_ok() {
-                return;
-            }
-        }
+    fn record_bad(&self, generation: u64, verdict: Verdict, outcome: Outcome) -> bool {
         let mut guarded = self.lock();
         // While this thread holds the lock, other threads can change only the count, and only by
         // good calls.
         let packed = self.load();
         if packed.generation() != generation {
-            return self.record_late();
+            self.record_late();
+            return true;
         }
         if packed.state() != BreakerState::Closed {
-            return;
+            return true;
         }
-        match &self.rule {
-            // Tries again to count this failure, since a success may have reset the count after the
-            // attempt above.
+        let step = match &self.rule {
             TripRule::Failures { limit } => {
-                let below_limit = |_: &Guarded, count| (count < limit - 1).then(|| count + 1);
-                self.replace_count_or_open(&mut guarded, below_limit);
+                let suspected = |guarded: &Guarded, count: u32| {
+                    let before = if count == 0 { 0 } else { guarded.suspected };
+                    before + u32::from(verdict.suspected)
+                };
+                let next = |guarded: &Guarded, count: u32| {
+                    let certain = count + 1 - suspected(guarded, count);
+                    outcome.step(count + 1 >= *limit, certain >= *limit, count + 1)
+                };
+                let step = self.replace_count_or_open(&mut guarded, next);
+                if let CountStep::Count(count) = step {
+                    guarded.suspected = suspected(&guarded, count);
+                }
+                step
             }
             TripRule::Calls { rate, .. } => {
-                let trips = |window: &CallWindow, good_run| {
-                    window.after(good_run, verdict).counts.trip(rate)
+                let next = |guarded: &Guarded, good_run: u32| {
+                    let tally = guarded.window.after(good_run, verdict).tally;
+                    outcome.step(tally.counts.trip(rate), tally.pardoned().trip(rate), 0)
                 };
-                let next =
-                    |guarded: &Guarded, good_run| (!trips(&guarded.window, good_run)).then_some(0);
-                if let Some(good_run) = self.replace_count_or_open(&mut guarded, next) {
+                let step = self.replace_count_or_open(&mut guarded, next);
+                if let CountStep::Count(good_run) = step {
                     guarded.window.push(good_run, verdict);
                 }
+                step
             }
             TripRule::Time { rate, window } => {
                 let now = now();
-                window.add(generation, now, verdict);
-                if window.counts(generation, now).trip(rate) {
-                    self.transition(&mut guarded, BreakerState::Open);
+                let mut tally = window.tally(generation, now);
+                tally.add(verdict);
+                let step = outcome.step(tally.counts.trip(rate), tally.pardoned().trip(rate), 0);
+                match step {
+                    CountStep::Count(_) => window.add(generation, now, verdict),
+                    CountStep::Open => self.transition(&mut guarded, BreakerState::Open),
+                    CountStep::Refuse => {}
                 }
+                step
             }
+        };
+        step != CountStep::Refuse
+    }
+
+    /// Counts a probe without a lease as late. Returns false if the probe still has its lease.
+    #[cold]
+    fn is_late_probe(&self, probe: ProbeId) -> bool {
+        let late = !self.lock().half_open.holds(probe);
+        if late {
+            self.record_late();
         }
+        late
     }
 
     #[cold]
@@ -141,5 +196,20 @@ impl Breaker {
     #[cold]
     fn record_late(&self) {
         self.late_outcomes.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Outcome {
+    /// The step that this outcome of a bad call takes. `all` is whether the rule trips. `certain`
+    /// is whether the rule trips without the suspected failures. `count` replaces the count.
+    fn step(self, all: bool, certain: bool, count: u32) -> CountStep {
+        match self {
+            Self::Failure if all => CountStep::Open,
+            // A slow success reports nothing that could be judged, so it never opens the breaker
+            // through suspected failures.
+            Self::Success | Self::TriedFailure if certain => CountStep::Open,
+            Self::TriedFailure | Self::Suspected if all => CountStep::Refuse,
+            _ => CountStep::Count(count),
+        }
     }
 }

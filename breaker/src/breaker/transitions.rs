@@ -7,6 +7,17 @@ use crate::packed_state::PackedState;
 use crate::primitives::{Ordering, now};
 use crate::state::BreakerState;
 
+/// The consequence of a bad call for a closed breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CountStep {
+    /// Replaces the count.
+    Count(u32),
+    /// Opens the breaker.
+    Open,
+    /// Changes nothing.
+    Refuse,
+}
+
 impl Breaker {
     /// Begins a new generation in the state `to`.
     ///
@@ -17,24 +28,27 @@ impl Breaker {
         self.enter(guarded, before, to);
     }
 
-    /// Replaces the count of a closed breaker by `next(count)`, and returns the old count. If
-    /// `next` returns `None`, opens the breaker in the same atomic step.
+    /// Takes the step `next(count)` of a closed breaker atomically. Returns the step, with the old
+    /// count in place of the new one.
     // In one step, a good call cannot come between the decision and the opening.
     pub(super) fn replace_count_or_open(
         &self,
         guarded: &mut Guarded,
-        next: impl Fn(&Guarded, u32) -> Option<u32>,
-    ) -> Option<u32> {
-        let step = |packed: PackedState| match next(guarded, packed.count()) {
-            Some(count) => packed.with_count(count),
-            None => packed.next_generation(BreakerState::Open),
+        next: impl Fn(&Guarded, u32) -> CountStep,
+    ) -> CountStep {
+        let after = |packed: PackedState| match next(guarded, packed.count()) {
+            CountStep::Count(count) => Some(packed.with_count(count)),
+            CountStep::Open => Some(packed.next_generation(BreakerState::Open)),
+            CountStep::Refuse => None,
         };
-        let before = self.replace(step);
-        if step(before).state() == BreakerState::Closed {
-            return Some(before.count());
+        let Ok(before) = self.update(after) else {
+            return CountStep::Refuse;
+        };
+        if next(guarded, before.count()) != CountStep::Open {
+            return CountStep::Count(before.count());
         }
         self.enter(guarded, before, BreakerState::Open);
-        None
+        CountStep::Open
     }
 
     /// Replaces the count of a closed breaker by `next(count)`, and returns the old packed state.

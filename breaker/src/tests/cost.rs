@@ -69,13 +69,17 @@ fn a_success_with_a_bad_call_in_the_window_writes_one_word() {
 }
 
 #[test]
-fn failure_below_the_limit_writes_one_word() {
+fn failure_below_the_limit_locks_and_writes_one_word() {
     let breaker = consecutive();
     let one_write = OperationCounts {
         writes: 1,
         ..OperationCounts::ZERO
     };
-    assert_eq!(operations(|| fail(&breaker)), one_write);
+    let locked = OperationCounts {
+        locks: 1,
+        ..one_write
+    };
+    assert_eq!(operations(|| fail(&breaker)), locked);
     assert_eq!(operations(|| succeed(&breaker)), one_write);
 }
 

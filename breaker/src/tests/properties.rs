@@ -27,6 +27,8 @@ fn step() -> impl Strategy<Value = Step> {
     let end = prop_oneof![
         60 => Just(CallEnd::Failure),
         40 => Just(CallEnd::Success),
+        40 => any::<bool>().prop_map(CallEnd::Suspected),
+        20 => any::<bool>().prop_map(CallEnd::TriedFailure),
         20 => Just(CallEnd::Cancelled),
         1 => Just(CallEnd::Panicked),
     ];
@@ -105,6 +107,22 @@ impl PendingCall<'_> {
         match end {
             CallEnd::Success => self.permit.success(),
             CallEnd::Failure => self.permit.failure(),
+            CallEnd::Suspected(pardoned) => match (self.permit.suspect(), pardoned) {
+                (Ok(()), _) => {}
+                (Err(permit), false) => permit.failure(),
+                (Err(permit), true) => {
+                    permit.pardon();
+                    permit.cancel();
+                }
+            },
+            CallEnd::TriedFailure(pardoned) => {
+                if let Err(permit) = self.permit.try_failure() {
+                    if pardoned {
+                        permit.pardon();
+                    }
+                    permit.failure();
+                }
+            }
             CallEnd::Cancelled => self.permit.cancel(),
             CallEnd::Panicked => {
                 let permit = self.permit;
@@ -199,8 +217,8 @@ fn agree(breaker: &Breaker, reference: &ReferenceBreaker, now: Duration, number:
     let snapshot = breaker.snapshot();
     let closed = reference.state == BreakerState::Closed;
     let (failures, window) = match &reference.config.trip {
-        BreakerTrip::ConsecutiveFailures(_) => (reference.failures, None),
-        BreakerTrip::Rate(rate) => (0, closed.then(|| reference.window(rate, now))),
+        BreakerTrip::ConsecutiveFailures(_) => (reference.failures(false), None),
+        BreakerTrip::Rate(rate) => (0, closed.then(|| reference.window(rate, now, false))),
     };
     assert_eq!(snapshot.state, reference.state, "after step {number}");
     assert_eq!(

@@ -9,7 +9,6 @@ use crate::{BreakerConfig, BreakerCounts, BreakerRate, BreakerState, BreakerTrip
 pub(super) struct ReferenceBreaker {
     pub(super) config: BreakerConfig,
     pub(super) state: BreakerState,
-    pub(super) failures: u32,
     outcomes: Vec<TimedOutcome>,
     succeeded: usize,
     failed: usize,
@@ -26,14 +25,28 @@ pub(super) struct ReferenceBreaker {
 /// A success or failure since the breaker closed.
 struct TimedOutcome {
     at: Duration,
-    failed: bool,
+    kind: Kind,
     slow: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    Success,
+    Failure,
+    Suspected,
+    /// A suspected failure that was pardoned.
+    Pardoned,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum CallEnd {
     Success,
     Failure,
+    /// A failure that asks before it opens the breaker through suspected failures. The value is
+    /// whether the answer is a pardon.
+    TriedFailure(bool),
+    /// Like [`TriedFailure`](Self::TriedFailure), but the call itself is suspected, too.
+    Suspected(bool),
     Cancelled,
     Panicked,
 }
@@ -43,7 +56,6 @@ impl ReferenceBreaker {
         Self {
             config: config.clone(),
             state: BreakerState::Closed,
-            failures: 0,
             outcomes: Vec::new(),
             succeeded: 0,
             failed: 0,
@@ -61,7 +73,6 @@ impl ReferenceBreaker {
             self.changes.push((self.state, state));
         }
         self.state = state;
-        self.failures = 0;
         self.outcomes.clear();
         (self.succeeded, self.failed) = (0, 0);
         self.current.clear();
@@ -106,14 +117,11 @@ impl ReferenceBreaker {
 
     pub(super) fn record(&mut self, call: usize, end: CallEnd, took: Duration, now: Duration) {
         let position = self.current.iter().position(|(held, _)| *held == call);
-        let failed = match end {
-            CallEnd::Cancelled => {
-                position.map(|position| self.current.remove(position));
-                return;
-            }
-            CallEnd::Success => false,
-            CallEnd::Failure | CallEnd::Panicked => true,
-        };
+        if let CallEnd::Cancelled = end {
+            position.map(|position| self.current.remove(position));
+            return;
+        }
+        let failed = !matches!(end, CallEnd::Success);
         let Some(position) = position else {
             self.late += 1;
             return;
@@ -122,17 +130,39 @@ impl ReferenceBreaker {
         let slow = self.slow_after().is_some_and(|after| took > after);
         match self.state {
             BreakerState::Closed => {
-                self.outcomes.push(TimedOutcome {
-                    at: now,
-                    failed,
-                    slow,
-                });
-                self.failures = if failed { self.failures + 1 } else { 0 };
-                if (failed || slow) && self.trips(now) {
+                let kind = match end {
+                    CallEnd::Success => Kind::Success,
+                    CallEnd::Suspected(_) => Kind::Suspected,
+                    _ => Kind::Failure,
+                };
+                let at = now;
+                self.outcomes.push(TimedOutcome { at, kind, slow });
+                let (all, certain) = (self.trips(now, false), self.trips(now, true));
+                let (asks, pardoned) = match end {
+                    CallEnd::TriedFailure(pardoned) => (all && !certain, pardoned),
+                    CallEnd::Suspected(pardoned) => (all, pardoned),
+                    _ => (false, false),
+                };
+                if asks && pardoned {
+                    for outcome in &mut self.outcomes {
+                        if outcome.kind == Kind::Suspected {
+                            (outcome.kind, outcome.slow) = (Kind::Pardoned, false);
+                        }
+                    }
+                    // A pardoned call itself counts as cancelled.
+                    if kind == Kind::Suspected {
+                        self.outcomes.pop();
+                    } else if self.trips(now, false) {
+                        self.open(now);
+                    }
+                } else if asks || (failed && all) || (slow && certain) {
                     self.open(now);
                 }
             }
             BreakerState::HalfOpen => {
+                if let CallEnd::Suspected(true) = end {
+                    return;
+                }
                 self.failed += usize::from(failed || slow);
                 self.succeeded += usize::from(!(failed || slow));
                 let (needed, permits) = (
@@ -157,11 +187,20 @@ impl ReferenceBreaker {
         }
     }
 
-    fn trips(&self, now: Duration) -> bool {
+    /// The failures in a row, without pardoned ones. With `certain`, also without suspected ones.
+    pub(super) fn failures(&self, certain: bool) -> u32 {
+        let latest = self.outcomes.iter().rev();
+        let run = latest.take_while(|outcome| outcome.kind != Kind::Success);
+        let failed = run.filter(|outcome| outcome.counts(certain) && outcome.kind.is_failed());
+        failed.count() as u32
+    }
+
+    /// Whether the rule trips. With `certain`, suspected failures count as good calls.
+    fn trips(&self, now: Duration, certain: bool) -> bool {
         match &self.config.trip {
-            BreakerTrip::ConsecutiveFailures(failures) => self.failures == *failures,
+            BreakerTrip::ConsecutiveFailures(failures) => self.failures(certain) == *failures,
             BreakerTrip::Rate(rate) => {
-                let counts = self.window(rate, now);
+                let counts = self.window(rate, now, certain);
                 let share = |bad: u64| bad as f64 / counts.calls as f64 * 100.0;
                 let slow = rate.slow_calls.as_ref();
                 counts.calls >= u64::from(rate.minimum_calls)
@@ -173,13 +212,13 @@ impl ReferenceBreaker {
         }
     }
 
-    pub(super) fn window(&self, rate: &BreakerRate, now: Duration) -> BreakerCounts {
+    pub(super) fn window(&self, rate: &BreakerRate, now: Duration, certain: bool) -> BreakerCounts {
         let mut counts = BreakerCounts::default();
         let latest = self.outcomes.iter().rev();
         let mut add = |outcome: &TimedOutcome| {
             counts.calls += 1;
-            counts.failures += u64::from(outcome.failed);
-            counts.slow += u64::from(outcome.slow);
+            counts.failures += u64::from(outcome.counts(certain) && outcome.kind.is_failed());
+            counts.slow += u64::from(outcome.counts(certain) && outcome.slow);
         };
         match rate.window {
             BreakerWindow::Calls(calls) => latest.take(calls as usize).for_each(&mut add),
@@ -191,5 +230,17 @@ impl ReferenceBreaker {
             }
         }
         counts
+    }
+}
+
+impl TimedOutcome {
+    fn counts(&self, certain: bool) -> bool {
+        !(certain && self.kind == Kind::Suspected)
+    }
+}
+
+impl Kind {
+    fn is_failed(self) -> bool {
+        matches!(self, Self::Failure | Self::Suspected)
     }
 }

@@ -179,19 +179,16 @@ async fn window_is_empty_after_open_or_reset() {
 /// The window restarts while a thread is preempted between loading the state and counting its call.
 #[tokio::test(start_paused = true)]
 async fn late_count_is_not_in_the_window() {
-    let good = Verdict {
-        failed: false,
-        slow: false,
-    };
+    let good = Verdict::GOOD;
     let start = primitives::now();
     let window = TimeWindow::new(Duration::from_secs(10), start);
     window.add(1, start, good);
     window.add(0, start, good);
-    assert_eq!(window.counts(1, start).calls, 1);
+    assert_eq!(window.tally(1, start).counts.calls, 1);
     let later = start + Duration::from_secs(10);
     window.add(1, later, good);
     window.add(1, start, good);
-    assert_eq!(window.counts(1, later).calls, 1);
+    assert_eq!(window.tally(1, later).counts.calls, 1);
 }
 
 #[test]

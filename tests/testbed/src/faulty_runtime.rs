@@ -27,6 +27,9 @@ pub enum Behaviour {
     Hang,
 }
 
+/// A value that makes an FP32 input poisonous: see [`FaultSwitch::poison`].
+pub const POISON: f32 = 3e38;
+
 /// Sets the behaviour of the sessions of its [`runtime`](Self::runtime), and counts their runs.
 #[derive(Debug, Default)]
 pub struct FaultSwitch {
@@ -43,6 +46,8 @@ pub struct FaultyRuntime {
 #[derive(Debug)]
 struct SwitchState {
     behaviour: Mutex<Behaviour>,
+    /// The behaviour of runs on poisonous inputs; `None` if they behave as all others.
+    poison: Mutex<Option<Behaviour>>,
     runs: AtomicUsize,
     release: Mutex<Option<Sender<()>>>,
     /// Receives an error once the sender `release` is dropped.
@@ -54,6 +59,7 @@ impl Default for SwitchState {
         let (release, released) = channel();
         Self {
             behaviour: Mutex::default(),
+            poison: Mutex::default(),
             runs: AtomicUsize::new(0),
             release: Mutex::new(Some(release)),
             released: Mutex::new(released),
@@ -80,6 +86,12 @@ impl FaultSwitch {
     /// Sets the behaviour of all runs that begin from now on.
     pub fn set(&self, behaviour: Behaviour) {
         *lock(&self.state.behaviour) = behaviour;
+    }
+
+    /// Sets the behaviour of all later runs whose first input contains [`POISON`]. The behaviour of
+    /// other runs stays.
+    pub fn poison(&self, behaviour: Behaviour) {
+        *lock(&self.state.poison) = Some(behaviour);
     }
 
     /// The number of runs so far, including warm-ups.
@@ -125,7 +137,8 @@ impl Session for FaultySession {
 
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         self.state.runs.fetch_add(1, Ordering::SeqCst);
-        let behaviour = *lock(&self.state.behaviour);
+        let poison = lock(&self.state.poison).filter(|_| is_poisonous(&inputs));
+        let behaviour = poison.unwrap_or(*lock(&self.state.behaviour));
         match behaviour {
             Behaviour::Normal => self.session.run(inputs),
             Behaviour::Error => Err(RunError::Failed("an injected error".to_owned())),
@@ -142,6 +155,11 @@ impl Session for FaultySession {
             }
         }
     }
+}
+
+fn is_poisonous(inputs: &[Tensor]) -> bool {
+    let first = inputs.first().map(Tensor::data);
+    matches!(first, Some(TensorData::Fp32(values)) if values.contains(&POISON))
 }
 
 /// Replaces the last number of the first output by NaN.

@@ -38,7 +38,7 @@ pub use clients::{Clients, Seen, scale_of};
 pub use clock::ManualClock;
 pub use cole_kripke::{INFER, RecordedWeek, SHORT_ANSWER, other_model, short_request};
 pub use connection::{Connection, expecting_head, post_head};
-pub use faulty_runtime::{Behaviour, FaultSwitch, FaultyRuntime};
+pub use faulty_runtime::{Behaviour, FaultSwitch, FaultyRuntime, POISON};
 pub use holding_executor::HoldingExecutor;
 pub use metrics::metric_in;
 pub use process::{ServerProcess, command, listening_address};

@@ -1,6 +1,6 @@
 //! The real server, run inside a chaos test's own process, with a real socket.
 
-use crate::{Client, HoldingExecutor, Repository, seeded_config};
+use crate::{Client, FaultSwitch, HoldingExecutor, Repository, seeded_config};
 use clarity::{BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, Server};
 use clarity_chaos::{Context, Result};
 use std::sync::Arc;
@@ -38,10 +38,26 @@ impl Served {
         repository: &Repository,
         breaker: BreakerConfig,
     ) -> Result<Self> {
+        Self::start_faulty(cx, repository, breaker, &FaultSwitch::new()).await
+    }
+
+    /// Like [`start_with_breaker`](Self::start_with_breaker). `faulty` sets the behaviour of the
+    /// server's models.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot start.
+    pub async fn start_faulty(
+        cx: &Context,
+        repository: &Repository,
+        breaker: BreakerConfig,
+        faulty: &FaultSwitch,
+    ) -> Result<Self> {
         let executor = Arc::new(HoldingExecutor::new());
         let mut config = seeded_config(cx.seed());
         config.breaker = breaker;
         let builder = Server::builder(repository.root()).config(config);
+        let builder = builder.runtime(faulty.runtime());
         Self::bind(cx, builder.shared_executor(executor.clone()), executor).await
     }
 
