@@ -42,12 +42,12 @@ pub struct Config {
     /// need five times the size of its body. The memory of running models is not included.
     pub memory_limit: usize,
     /// The time limit for a request body to arrive. The same limit applies separately to the
-    /// model's answer, and to a run that judges whose fault a failure is. More than zero, and shorter than [`BreakerConfig::probe_lease`]; 30 s by
-    /// default.
+    /// model's answer, and to a run that judges whose fault a failure is. More than zero, and
+    /// shorter than [`BreakerConfig::probe_lease`]; 30 s by default.
     pub deadline: Duration,
     /// The longest time that a shutdown waits for running requests. No less than
     /// [`deadline`](Self::deadline); 45 s by default. If this time is more than twice the deadline,
-    /// even the slowest request can finish.
+    /// even the slowest request can finish, unless it waits for a judging run.
     pub drain: Duration,
     /// The maximum number of open connections; further connections wait until an open one ends. At
     /// least 1; 1024 by default.

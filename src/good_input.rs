@@ -65,6 +65,11 @@ impl GoodInput {
         *self.lock() = Some(KeptInput { inputs, at });
     }
 
+    /// Whether the version has answered an input that was kept.
+    pub(crate) fn is_known(&self) -> bool {
+        self.lock().is_some()
+    }
+
     /// A copy of the kept input; `None` if the version has answered none yet.
     pub(crate) fn get(&self) -> Option<Vec<Tensor>> {
         self.lock().as_ref().map(|kept| kept.inputs.clone())

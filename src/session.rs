@@ -23,8 +23,9 @@ pub trait Session: Send + Sync {
     /// # Errors
     ///
     /// [`RunError::Refused`] when an input has a value that the model cannot take. This error is
-    /// the caller's fault. Any other error can be the model's fault or the caller's. Before such
-    /// errors open the model's circuit breaker, the server runs the version's probe or a good input.
+    /// the caller's fault. Any other error can be the fault of the model or of the caller. Before
+    /// such errors open the model's circuit breaker, the server runs the version's probe or the
+    /// last answered input.
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError>;
 
     /// Queues `work` on one of the session's own threads and returns at once. The work calls

@@ -14,6 +14,7 @@ mod half_open;
 mod hostile;
 mod http;
 mod judge;
+mod judged_breaker;
 mod kills;
 mod lifecycle;
 mod logs;
