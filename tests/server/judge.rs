@@ -184,12 +184,12 @@ async fn failures_during_a_judging_run_wait_for_it() {
             let client = client.clone();
             tokio::spawn(async move { poison(&client).await })
         });
-        executor.until_held(8).await;
+        within("the failing runs", executor.until_held(8)).await;
         let inferences = executor.inferences(MODEL);
         // The eight requests fail. The judging run is held back before any of them is answered.
         executor.release();
         executor.hold(JobKind::Inference, MODEL);
-        executor.until_held(1).await;
+        within("the judging run", executor.until_held(1)).await;
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
