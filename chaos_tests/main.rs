@@ -12,6 +12,8 @@ mod corruption;
 mod degradation;
 mod exploration;
 mod files;
+#[cfg(unix)]
+mod links;
 mod network;
 mod observability;
 mod overload;

@@ -28,6 +28,8 @@ pub(crate) enum LoadError {
     Job(#[from] JobError),
     #[error("cannot read the model's directory: {0}")]
     Unreadable(String),
+    #[error("cannot read the model's directory: {0}")]
+    LinkNotAllowed(String),
     #[error("quarantined since {}: {}", .0.since(), .0.detail())]
     Quarantined(Quarantine),
     #[error("no version on disk")]
@@ -49,6 +51,7 @@ impl LoadError {
                 Reason::ModelIncompatible
             }
             Self::Job(_) | Self::Unreadable(_) => Reason::ModelUnreadable,
+            Self::LinkNotAllowed(_) => Reason::LinkNotAllowed,
             Self::Quarantined(quarantine) => {
                 quarantine.cause().reason().unwrap_or(Reason::ModelMissing)
             }
@@ -65,6 +68,15 @@ impl LoadError {
             Self::Vetting(error) if error.is_lasting() => Some(QuarantineCause::Incompatible),
             Self::Runtime(_) => Some(QuarantineCause::Incompatible),
             _ => None,
+        }
+    }
+
+    /// The error of a model's directory that cannot be scanned.
+    pub(super) fn of_scan(error: &std::io::Error) -> Self {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        match inner {
+            Some(VerifyError::LinkNotAllowed { .. }) => Self::LinkNotAllowed(error.to_string()),
+            _ => Self::Unreadable(error.to_string()),
         }
     }
 

@@ -15,6 +15,8 @@ mod hostile;
 mod http;
 mod kills;
 mod lifecycle;
+#[cfg(unix)]
+mod links;
 mod logs;
 mod malformed_requests;
 mod metrics;
@@ -31,6 +33,7 @@ mod repository;
 mod scrape;
 mod scrub;
 mod statistics;
+mod strangers;
 mod unread_bodies;
 mod vetting;
 
