@@ -10,6 +10,8 @@ use clarity_testbed::{
 use rten_onnx::onnx::{DataLocation, StringStringEntryProto};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -239,5 +241,61 @@ fn swaps_never_mix_the_files_of_an_unverified_version(cx: Context) -> Result {
     swapper.join()?;
     cx.measured(format!("{opened} opened, contents {seen:?}"));
     assert!(opened > 0 && seen.len() > 1);
+    Ok(())
+}
+
+/// A link, and a directory on the way to a file, are swapped with links out of the root while the
+/// version is opened. No file outside of the root may be read.
+#[chaos(links, non_destructive, timeout = "120s")]
+fn swapped_links_never_lead_out_of_their_root(cx: Context) -> Result {
+    const SWAPS: usize = 1_000;
+    let root = cx.dir().join("models");
+    let version_directory = root.join(MODEL).join("1");
+    let secret = cx.dir().join("secret");
+    for (directory, content) in [(&version_directory, "inside"), (&secret, "secret")] {
+        fs::create_dir_all(directory.join("data"))?;
+        fs::write(directory.join("data/weights"), content)?;
+        fs::write(directory.join("good.onnx"), content)?;
+    }
+    symlink("good.onnx", version_directory.join("model.onnx"))?;
+    let store = Store::new(&root).follow_links_under(std::slice::from_ref(&root))?;
+    let ended = Arc::new(AtomicBool::new(false));
+    let end = Arc::clone(&ended);
+    let swap = move || {
+        let (data, aside) = (
+            version_directory.join("data"),
+            version_directory.join("aside"),
+        );
+        let new = version_directory.join("new");
+        for number in 0..SWAPS {
+            let target = match number % 2 {
+                0 => secret.join("good.onnx"),
+                _ => "good.onnx".into(),
+            };
+            symlink(target, &new)?;
+            fs::rename(&new, version_directory.join("model.onnx"))?;
+            fs::rename(&data, &aside)?;
+            symlink(secret.join("data"), &data)?;
+            fs::remove_file(&data)?;
+            fs::rename(&aside, &data)?;
+        }
+        end.store(true, Ordering::Release);
+        Ok::<_, std::io::Error>(())
+    };
+    let swapper = thread::spawn(swap);
+    let (model, mut opened, mut refused) = (MODEL.parse()?, 0, 0);
+    while !ended.load(Ordering::Acquire) && !swapper.is_finished() {
+        match store.open_unverified(&model, version(1)) {
+            Err(_) => refused += 1,
+            Ok(version) => {
+                let files = version.files();
+                assert!(files.values().all(|bytes| bytes == b"inside"), "{files:?}");
+                opened += 1;
+            }
+        }
+    }
+    swapper.join().map_err(|_| "the swapper panicked")??;
+    cx.measured(format!("{opened} opened, {refused} refused"));
+    assert!(opened + refused > 0);
     Ok(())
 }

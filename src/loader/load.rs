@@ -123,7 +123,7 @@ impl LoadContext {
         let stopwatch = Stopwatch::start();
         let before = self.store.quarantined(&self.model, version);
         let held = before.as_ref().filter(|_| !forced);
-        let manifest = self.store.manifest(&self.model, version).ok();
+        let mut manifest = self.store.manifest(&self.model, version).ok();
         let (result, verification) = match (held, &manifest) {
             (Some(held), Some(manifest)) if held.applies_to(manifest) => {
                 (Err(LoadError::Quarantined(held.clone())), Duration::ZERO)
@@ -134,6 +134,12 @@ impl LoadContext {
                     true => self.store.open_unverified(&self.model, version),
                 });
                 let verification = stopwatch.elapsed();
+                // The manifest can have been swapped since it was read above.
+                if let Ok(verified) = verified.as_ref().map(VerifiedVersion::manifest)
+                    && manifest.is_some()
+                {
+                    manifest = Some(verified.clone());
+                }
                 (self.vet_and_load(verified), verification)
             }
         };

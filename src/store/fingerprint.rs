@@ -140,9 +140,11 @@ impl VersionFingerprint {
 }
 
 #[cfg(unix)]
+#[expect(
+    clippy::unnecessary_cast,
+    reason = "the types of the fields depend on the system"
+)]
 fn file_stamp(found: &rustix::fs::Stat) -> FileStamp {
-    // The types of these fields depend on the system.
-    #[expect(clippy::unnecessary_cast, clippy::allow_attributes_without_reason)]
     let (seconds, nanoseconds) = (found.st_mtime as i64, found.st_mtime_nsec as u64);
     let fraction = Duration::from_nanos(nanoseconds);
     let whole = Duration::from_secs(seconds.unsigned_abs());

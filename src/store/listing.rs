@@ -8,6 +8,9 @@ use super::walk::{EntryKind, Place, Walk, WalkError};
 use crate::sanitize::sanitize_for_log;
 use crate::{ModelName, Version};
 
+/// A directory that macOS adds to archives. Its name would be a valid model name.
+const ARCHIVE_LEFTOVERS: &str = "__MACOSX";
+
 /// The sorted entries of a directory that contains models or versions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -45,6 +48,9 @@ impl Store {
         for (name, kind) in visible(&place)? {
             let why = match (name.parse(), resolve(&walk, &place, &name, kind)) {
                 (_, Ok(false)) => continue,
+                (_, Ok(true)) if name == ARCHIVE_LEFTOVERS => {
+                    "left by a program that packs archives".to_owned()
+                }
                 (Err(_), _) => "invalid model name: only A-Z a-z 0-9 _ . - are allowed".to_owned(),
                 (Ok(_), Err(why)) => why,
                 (Ok(model), Ok(true)) => {
@@ -175,13 +181,13 @@ mod tests {
     #[test]
     fn models_are_directories_with_valid_names() {
         let dir = tempfile::tempdir().unwrap();
-        for directory in ["b", "a", ".git", "a b"] {
+        for directory in ["b", "a", ".git", "a b", "__MACOSX"] {
             fs::create_dir_all(dir.path().join(directory)).unwrap();
         }
         fs::write(dir.path().join("README.md"), "").unwrap();
         let listing = Store::new(dir.path()).models().unwrap();
         assert_eq!(names(&listing.entries), ["a", "b"]);
-        assert_eq!(listing.ignored.len(), 1);
+        assert_eq!(listing.ignored.len(), 2);
     }
 
     #[cfg(unix)]

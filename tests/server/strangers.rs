@@ -7,6 +7,7 @@ use clarity_testbed::*;
 use serde_json::Value;
 
 use crate::CLARITY;
+use crate::logs::Capture;
 
 /// The traces of common programs, and a directory of a person.
 const STRANGERS: [&str; 9] = [
@@ -128,6 +129,46 @@ async fn refusal_names_directories_that_are_no_versions() {
         "no version on disk; ignored: 0, 01, latest, v1 \
          (invalid version: expected a positive integer without leading zeros)",
     );
+}
+
+/// Each entry is logged once, although each poll finds it again.
+#[tokio::test]
+async fn ignored_entries_are_logged_once() {
+    let (capture, _guard) = Capture::start();
+    let clock = ManualClock::start();
+    let models = Repository::temporary_with_model();
+    leave(&models);
+    fs::create_dir(models.path("v2")).unwrap();
+    let (server, _client) = serve(&models).await;
+    let mut watch = server.models().watch(MODEL).unwrap();
+    for round in 0..3 {
+        let before = watch.current().attempts;
+        // A change lets the loader run a pass.
+        fs::write(models.path("1/change"), [0; 9][..round].to_vec()).unwrap();
+        clock.run_out(1.0).await;
+        within("a pass", watch.wait_for(|now| now.attempts > before)).await;
+    }
+    let mut entries = capture.take(tracing::Level::INFO);
+    entries.retain(|event| {
+        event
+            .get("message")
+            .is_some_and(|text| text == "entry ignored")
+    });
+    let mut named: Vec<&str> = entries.iter().map(|event| &*event["entry"]).collect();
+    named.sort_unstable();
+    let expected = [
+        ".DS_Store",
+        ".git/",
+        ".gitignore",
+        ".model.onnx.swp",
+        ".nfs000000000001",
+        "README.md",
+        "Thumbs.db",
+        "__MACOSX/",
+        "change",
+        "notes/",
+    ];
+    assert_eq!(named, expected);
 }
 
 #[test]
