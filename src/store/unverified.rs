@@ -64,6 +64,13 @@ fn read_all(
     // Reads the files a second time and compares them with the digests of the first read. Refuses
     // files that changed between the two reads.
     let files = read_files(directory, &manifest)?;
+    // Without a manifest, nothing else shows that the directory was removed while it was listed.
+    if directory.has_changed() {
+        return Err(io_error(
+            ".",
+            std::io::ErrorKind::StaleNetworkFileHandle.into(),
+        ));
+    }
     Ok(VerifiedVersion::unverified(manifest, files))
 }
 

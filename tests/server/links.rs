@@ -27,7 +27,10 @@ impl Place {
     fn payload(&self, scale: f32, prefix: &str) -> Payload {
         let staging = Repository::at(self.path(&format!("staging-{scale}")));
         if !staging.version(MODEL, 1).exists() {
-            staging.publish_scaled(MODEL, scale).unwrap();
+            let model = cole_kripke::scaled(MODEL_BYTES, scale).unwrap();
+            let other = scale.to_string();
+            let files: [(&str, &[u8]); 2] = [("model.onnx", &model), ("a.bin", other.as_bytes())];
+            staging.publish_files(MODEL, &files).unwrap();
         }
         payload_of(&staging.version(MODEL, 1), prefix).unwrap()
     }
@@ -53,31 +56,41 @@ async fn assert_answers(client: &Client, scale: f32) {
     cole_kripke::assert_right(&answer, &activity, scale).unwrap();
 }
 
-/// The volume is mounted at the directory of a version, of a model, or of all models. In each case,
-/// other names are links. A swap is noticed at the next poll.
-#[tokio::test]
-async fn config_map_is_served_and_swapped_at_each_level() {
-    for (mount, prefix) in [
-        ("models/cole_kripke/1", ""),
-        ("models/cole_kripke", "1/"),
-        ("models", "cole_kripke/1/"),
-    ] {
-        let clock = ManualClock::start();
-        let place = Place::new();
-        let mut volume = KubernetesVolume::mount(place.path(mount)).unwrap();
-        volume.write(&place.payload(1.0, prefix)).unwrap();
-        let (server, client) = place.serve(&["models"]).await;
-        assert_answers(&client, 1.0).await;
+/// Serves a volume that is mounted at `mount`. The paths of its files begin with `prefix`. A swap
+/// must be noticed at the next poll.
+async fn assert_served_and_swapped(mount: &str, prefix: &str) {
+    let clock = ManualClock::start();
+    let place = Place::new();
+    let mut volume = KubernetesVolume::mount(place.path(mount)).unwrap();
+    volume.write(&place.payload(1.0, prefix)).unwrap();
+    let (server, client) = place.serve(&["models"]).await;
+    assert_answers(&client, 1.0).await;
 
-        let before = server.models().status(MODEL).unwrap();
-        volume.write(&place.payload(2.0, prefix)).unwrap();
-        clock.run_out(1.0).await;
-        let mut watch = server.models().watch(MODEL).unwrap();
-        let swapped = watch.wait_for(|now| now.serving != before.serving);
-        let status = within("the swap", swapped).await;
-        assert_eq!(status.degraded, None, "{mount}");
-        assert_answers(&client, 2.0).await;
-    }
+    let before = server.models().status(MODEL).unwrap();
+    volume.write(&place.payload(2.0, prefix)).unwrap();
+    clock.run_out(1.0).await;
+    let mut watch = server.models().watch(MODEL).unwrap();
+    let swapped = watch.wait_for(|now| now.serving != before.serving);
+    let status = within("the swap", swapped).await;
+    assert_eq!(status.degraded, None);
+    assert_answers(&client, 2.0).await;
+}
+
+#[tokio::test]
+async fn config_map_of_a_version_is_served_and_swapped() {
+    assert_served_and_swapped("models/cole_kripke/1", "").await;
+}
+
+/// The directory of the version is a link.
+#[tokio::test]
+async fn config_map_of_a_model_is_served_and_swapped() {
+    assert_served_and_swapped("models/cole_kripke", "1/").await;
+}
+
+/// The directory of the model is a link.
+#[tokio::test]
+async fn config_map_of_all_models_is_served_and_swapped() {
+    assert_served_and_swapped("models", "cole_kripke/1/").await;
 }
 
 /// Without the option, the refusal names the link, its target and the option. It is no damage, and
@@ -202,7 +215,7 @@ async fn scrub_follows_links_and_outlives_a_swap() {
     until("a part of the scrub", || bytes() > 0.0).await;
     assert!(bytes() < 473.0, "{}", bytes());
     volume.write(&place.payload(2.0, "")).unwrap();
-    for _ in 0..12 {
+    for _ in 0..100 {
         clock.run_out(1.5).await;
     }
     until("a second round", || bytes() > 600.0).await;
