@@ -99,8 +99,8 @@ impl Swapper {
         let ended = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&ended);
         let thread = thread::spawn(move || {
-            let swapped = contents.iter().cycle().skip(1).take(swaps);
-            let result = swapped.map(|content| volume.write(content)).collect();
+            let mut swapped = contents.iter().cycle().skip(1).take(swaps);
+            let result = swapped.try_for_each(|content| volume.write(content));
             end.store(true, Ordering::Release);
             result
         });

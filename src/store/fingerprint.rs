@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::listing::list_versions;
 use super::version_directory::VersionDirectory;
@@ -146,8 +146,8 @@ impl VersionFingerprint {
 )]
 fn file_stamp(found: &rustix::fs::Stat) -> FileStamp {
     let (seconds, nanoseconds) = (found.st_mtime as i64, found.st_mtime_nsec as u64);
-    let fraction = Duration::from_nanos(nanoseconds);
-    let whole = Duration::from_secs(seconds.unsigned_abs());
+    let fraction = std::time::Duration::from_nanos(nanoseconds);
+    let whole = std::time::Duration::from_secs(seconds.unsigned_abs());
     let modified = match seconds {
         0.. => SystemTime::UNIX_EPOCH.checked_add(whole),
         _ => SystemTime::UNIX_EPOCH.checked_sub(whole),

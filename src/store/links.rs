@@ -13,6 +13,10 @@ pub(super) struct LinkRoots(Arc<Vec<LinkRoot>>);
 
 /// One of these directories.
 #[derive(Debug)]
+#[cfg_attr(
+    not(unix),
+    expect(dead_code, reason = "links are followed on Unix only")
+)]
 pub(super) struct LinkRoot {
     /// The absolute path, as the operator named it.
     pub(super) path: PathBuf,

@@ -15,7 +15,7 @@ use crate::{ModelName, Version};
 /// A version that is being read again. Its bytes are hashed and discarded.
 #[derive(Debug)]
 pub(crate) struct VersionScrub {
-    directory: VersionDirectory,
+    directory: Box<VersionDirectory>,
     manifest: Manifest,
     left: Vec<(FilePath, FileEntry)>,
     open: Option<OpenFile>,
@@ -56,7 +56,7 @@ impl Store {
         })?;
         let files = manifest.files().iter();
         Ok(VersionScrub {
-            directory,
+            directory: Box::new(directory),
             left: files.map(|(path, entry)| (path.clone(), *entry)).collect(),
             manifest,
             open: None,

@@ -193,7 +193,7 @@ fn absolute_links_of_a_process_begin_at_its_root() {
     assert!(open(&in_process.join("models")).contains("is not allowed"));
     // A link into the root of a process is followed only if that root is named.
     tree.link(in_process.join("cache/a"), "models/m/1/link");
-    let roots = LinkRoots::open(&[in_process.clone()]).unwrap();
+    let roots = LinkRoots::open(std::slice::from_ref(&in_process)).unwrap();
     let walk = Walk::new(&tree.path("models"), &roots).unwrap();
     let place = walk.directory(&["m", "1"]).unwrap();
     assert_eq!(read(&walk, &place, "link"), "cache/a");
