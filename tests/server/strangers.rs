@@ -144,7 +144,7 @@ async fn ignored_entries_are_logged_once() {
     for round in 0..3 {
         let before = watch.current().attempts;
         // A change lets the loader run a pass.
-        fs::write(models.path("1/change"), [0; 9][..round].to_vec()).unwrap();
+        fs::write(models.path("1/change"), &[0; 9][..round]).unwrap();
         clock.run_out(1.0).await;
         within("a pass", watch.wait_for(|now| now.attempts > before)).await;
     }
