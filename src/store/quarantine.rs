@@ -246,14 +246,14 @@ impl Store {
 
     /// Refuses to change a model whose directory is reached through a symlink.
     // Several models can share such a directory, and it need not belong to this store.
-    fn refuse_linked(&self, model: &ModelName) -> io::Result<()> {
+    pub(super) fn refuse_linked(&self, model: &ModelName) -> io::Result<()> {
         if self.links.is_empty() {
             return Ok(());
         }
         let walk = Walk::new(&self.root, &self.links)?;
         match walk.directory(&[model.as_str()]) {
             Ok(place) if place.is_linked() => {
-                let why = "the directory of the model is a symlink: no marker is changed there";
+                let why = "the directory of the model is a symlink: change the model at its target";
                 Err(io::Error::other(why))
             }
             _ => Ok(()),
