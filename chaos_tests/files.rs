@@ -50,7 +50,7 @@ async fn a_directory_in_the_place_of_a_file_is_refused(cx: Context) -> Result {
 async fn a_link_is_refused_wherever_it_leads(cx: Context) -> Result {
     let elsewhere = cx.dir().join("elsewhere.onnx");
     fs::write(&elsewhere, MODEL_BYTES)?;
-    is_refused(&cx, "model_corrupt", |weights| {
+    is_refused(&cx, "link_not_allowed", |weights| {
         Displace::new(weights).by_symlink(&elsewhere)
     })
     .await

@@ -13,6 +13,8 @@ mod degradation;
 mod exploration;
 mod faulty_requests;
 mod files;
+#[cfg(unix)]
+mod links;
 mod network;
 mod observability;
 mod overload;

@@ -84,11 +84,24 @@ struct ModelsArg {
         default_value = "models"
     )]
     path: PathBuf,
+    /// Follow symlinks whose targets are inside of this directory, such as the links of a mounted
+    /// ConfigMap or of a cache of models. `/proc/PID/root` names the files of another container.
+    /// May be repeated; without this flag, no symlink below the directory of the models is followed
+    #[arg(long, value_name = "PATH")]
+    follow_links_under: Vec<PathBuf>,
 }
 
 impl ModelsArg {
-    fn store(&self) -> Store {
-        Store::new(&self.path)
+    fn store(&self) -> io::Result<Store> {
+        Store::new(&self.path).follow_links_under(&self.follow_links_under)
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn follow_links_under(&self) -> &[PathBuf] {
+        &self.follow_links_under
     }
 }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU64;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clarity_breaker::{BreakerConfig, BreakerConfigError};
@@ -59,6 +60,11 @@ pub struct Config {
     /// opened or the last answer is sent. It ends when the head of the next request has arrived.
     /// The timeout also bounds each period in which a client reads nothing of its answer.
     pub idle: Duration,
+    /// The directories inside of which symlinks are followed: see [`Store::follow_links_under`].
+    /// Empty by default: no symlink below the models directory is followed.
+    ///
+    /// [`Store::follow_links_under`]: crate::Store::follow_links_under
+    pub follow_links_under: Vec<PathBuf>,
     /// The token that authorizes requests to load and unload models. `None`, the default, disables
     /// such requests.
     pub admin_token: Option<BearerToken>,
@@ -124,6 +130,7 @@ impl Default for Config {
             drain: Duration::from_secs(45),
             connections: 1024,
             idle: Duration::from_secs(60),
+            follow_links_under: Vec::new(),
             admin_token: None,
         }
     }

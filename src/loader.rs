@@ -1,6 +1,7 @@
 //! The loader: the task that keeps one model loaded.
 
 mod load;
+mod named;
 mod pass;
 
 use std::collections::BTreeMap;
@@ -12,6 +13,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 pub(crate) use self::load::LoadError;
+use self::named::NamedEntries;
 use self::pass::PassResult;
 use crate::executor::{Executor, JobKind, execute, infer};
 use crate::metrics::ModelMetrics;
@@ -19,8 +21,8 @@ use crate::seed::seed_for;
 use crate::status::{Loaded, ModelState};
 use crate::store::{ModelFingerprint, VersionFingerprint};
 use crate::{
-    ModelName, ModelStatus, Quarantine, Reason, ReloadConfig, Runtime, Store, Version,
-    VersionPolicy, VersionStatus, Vetting,
+    IgnoredEntry, ModelName, ModelStatus, Quarantine, Reason, ReloadConfig, Runtime, Store,
+    Version, VersionPolicy, VersionStatus, Vetting,
 };
 
 /// Requests a pass over the model's versions, even if nothing changed on disk. The loader sends
@@ -70,6 +72,10 @@ struct LoaderState {
     last_fingerprint: Option<ModelFingerprint>,
     /// The fingerprints of the loaded versions at their last verification.
     verified: BTreeMap<Version, VersionFingerprint>,
+    /// The entries that were logged because the server ignores them.
+    named: NamedEntries,
+    /// The entries that look like versions, but are none, at the last scan.
+    ignored: Vec<IgnoredEntry>,
 }
 
 impl Loader {
@@ -81,6 +87,8 @@ impl Loader {
             backoff,
             last_fingerprint: None,
             verified: BTreeMap::new(),
+            named: NamedEntries::default(),
+            ignored: Vec::new(),
         };
         let mut requested: Vec<ReloadRequest> = Vec::new();
         let mut next_probe = Instant::now() + self.config.probe;
@@ -132,9 +140,8 @@ impl Loader {
         let changed = state.last_fingerprint.as_ref() != Some(&fingerprint);
         if changed {
             state.backoff.reset();
-            for entry in &fingerprint.ignored {
-                tracing::warn!(model = %self.model, entry = %entry.name, detail = entry.why, "entry ignored");
-            }
+            state.named.log_ignored(&self.model, &fingerprint.ignored);
+            state.ignored.clone_from(&fingerprint.ignored);
         }
         if changed || trigger != Trigger::Due || self.is_due() {
             let quarantined = self.run_pass(state, &fingerprint, trigger).await;
@@ -154,7 +161,7 @@ impl Loader {
             move || store.fingerprint(&model),
         )
         .await;
-        scanned?.map_err(|error| LoadError::Unreadable(error.to_string()))
+        scanned?.map_err(|error| LoadError::of_scan(&error))
     }
 
     fn is_due(&self) -> bool {
@@ -222,7 +229,7 @@ impl Loader {
         let before = self.state.borrow().clone();
         let result = PassResult {
             versions: known,
-            unreadable: Some(error.to_string()),
+            unreadable: Some((error.reason(), error.to_string())),
             fresh: None,
             loaded: before.loaded,
             others: before.others,
@@ -256,6 +263,7 @@ impl Loader {
             serving,
             degraded,
             versions,
+            ignored: state.ignored.clone(),
             unreadable,
             attempts,
             next_attempt,

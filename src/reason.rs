@@ -42,6 +42,8 @@ pub enum Reason {
     ModelCorrupt,
     /// The version has no manifest.
     Unverified,
+    /// A symlink leads to the version or to a file of it, and must not be followed.
+    LinkNotAllowed,
     /// The files cannot be read, for example because of permissions or a failing disk.
     ModelUnreadable,
     /// The model runtime cannot serve the verified bytes.
@@ -75,6 +77,7 @@ impl Reason {
         Self::ModelMissing,
         Self::ModelCorrupt,
         Self::Unverified,
+        Self::LinkNotAllowed,
         Self::ModelUnreadable,
         Self::ModelIncompatible,
         Self::CircuitOpen,
@@ -86,10 +89,11 @@ impl Reason {
 
     /// The reasons for which loads fail: the values of the label `reason` of
     /// `model_load_failures_total`.
-    pub const OF_LOADS: [Self; 5] = [
+    pub const OF_LOADS: [Self; 6] = [
         Self::ModelMissing,
         Self::ModelCorrupt,
         Self::Unverified,
+        Self::LinkNotAllowed,
         Self::ModelUnreadable,
         Self::ModelIncompatible,
     ];
@@ -114,6 +118,7 @@ impl Reason {
             Self::ModelMissing => "model_missing",
             Self::ModelCorrupt => "model_corrupt",
             Self::Unverified => "unverified",
+            Self::LinkNotAllowed => "link_not_allowed",
             Self::ModelUnreadable => "model_unreadable",
             Self::ModelIncompatible => "model_incompatible",
             Self::CircuitOpen => "circuit_open",

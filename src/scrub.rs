@@ -66,7 +66,11 @@ impl Scrubber {
         let (store, name) = (self.store.clone(), model.clone());
         let begin = move || match store.scrub(&name, version) {
             Ok(scrubbing) => ScrubStep::InProgress(scrubbing, 0),
-            Err(VerifyError::NoVersion | VerifyError::NoManifest) => ScrubStep::Clean,
+            Err(
+                VerifyError::NoVersion
+                | VerifyError::NoManifest
+                | VerifyError::LinkNotAllowed { .. },
+            ) => ScrubStep::Clean,
             Err(error) => ScrubStep::InvalidManifest(error),
         };
         let mut step = self.work(model, begin).await;

@@ -77,6 +77,12 @@ pub enum BindError {
         /// The operating system's error.
         source: io::Error,
     },
+    /// A directory inside of which symlinks are followed cannot be opened.
+    #[error(transparent)]
+    Links {
+        /// The error, which names the directory.
+        source: io::Error,
+    },
     /// Binding the address failed.
     #[error("cannot listen on {address}: {source}")]
     Listen {
@@ -146,6 +152,8 @@ impl ServerBuilder {
         let local_addr = listener.local_addr().map_err(unlistenable)?;
         let metrics = Arc::new(Metrics::new());
         let store = Store::new(&self.models);
+        let store = store.follow_links_under(&self.config.follow_links_under);
+        let store = store.map_err(|source| BindError::Links { source })?;
         let registry = Registry::new(
             store,
             self.runtime,

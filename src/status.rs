@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::good_input::GoodInput;
 use crate::manifest::Manifest;
 use crate::metrics::VersionStatistics;
-use crate::{Digest, ModelName, Probe, Reason, Session, Version};
+use crate::{Digest, IgnoredEntry, ModelName, Probe, Reason, Session, Version};
 
 /// The status of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,9 +27,11 @@ pub struct ModelStatus {
     pub degraded: Option<Reason>,
     /// The status of each version on disk at the last load attempt.
     pub versions: BTreeMap<Version, VersionStatus>,
-    /// The error that made the model's directory unreadable at the last load attempt. `None` if the
-    /// directory was readable.
-    pub unreadable: Option<String>,
+    /// The entries of the model's directory that look like versions, but are none.
+    pub ignored: Vec<IgnoredEntry>,
+    /// The reason and the error that made the model's directory unreadable at the last load
+    /// attempt. `None` if the directory was readable.
+    pub unreadable: Option<(Reason, String)>,
     /// The number of finished load attempts. 0 means that the first attempt is still running.
     pub attempts: u64,
     /// The time of the next load attempt, unless a change on disk causes an earlier attempt. `None`
@@ -70,6 +72,7 @@ impl ModelStatus {
             serving: None,
             degraded: None,
             versions: BTreeMap::new(),
+            ignored: Vec::new(),
             unreadable: None,
             attempts: 0,
             next_attempt: None,
@@ -88,8 +91,8 @@ impl ModelStatus {
                 "the first load is still running".to_owned(),
             ));
         }
-        if let Some(detail) = &self.unreadable {
-            return Some((Reason::ModelUnreadable, detail.clone()));
+        if let Some(unreadable) = &self.unreadable {
+            return Some(unreadable.clone());
         }
         let refused = |(version, status): (&Version, &VersionStatus)| match status {
             VersionStatus::Refused { reason, detail } => {
@@ -98,13 +101,36 @@ impl ModelStatus {
             _ => None,
         };
         let newest = self.versions.iter().rev().find_map(refused);
-        Some(newest.unwrap_or_else(|| match self.versions.is_empty() {
+        let (reason, mut detail) = newest.unwrap_or_else(|| match self.versions.is_empty() {
             false => (
                 Reason::ModelMissing,
                 "all versions are withdrawn or excluded by the version policy".to_owned(),
             ),
             true => (Reason::ModelMissing, "no version on disk".to_owned()),
-        }))
+        });
+        detail.push_str(&self.describe_ignored());
+        Some((reason, detail))
+    }
+
+    /// Names the ignored entries, after a separator. Empty if there are none.
+    fn describe_ignored(&self) -> String {
+        const MOST: usize = 5;
+        let mut text = String::new();
+        for (place, IgnoredEntry { name, why }) in self.ignored.iter().take(MOST).enumerate() {
+            let is_next_same = self
+                .ignored
+                .get(place + 1)
+                .is_some_and(|next| next.why == *why);
+            let separator = if place == 0 { "; ignored: " } else { ", " };
+            text.push_str(&format!("{separator}{name}"));
+            if !is_next_same || place + 1 == MOST {
+                text.push_str(&format!(" ({why})"));
+            }
+        }
+        match self.ignored.len().saturating_sub(MOST) {
+            0 => text,
+            more => format!("{text}, and {more} more"),
+        }
     }
 
     /// The time until the next load attempt; `None` when no retry is needed.

@@ -61,7 +61,7 @@ impl Add {
         let progress = Progress::of_steps(self.json);
         progress.set_step("copying");
         let entry = ENTRY.parse()?;
-        let mut staged = self.models.store().stage(&self.name, &entry, &files)?;
+        let mut staged = self.models.store()?.stage(&self.name, &entry, &files)?;
         if !self.allow_nonfinite.is_empty() {
             staged.allow_nonfinite(NonFiniteOutputs::of(&self.allow_nonfinite))?;
         }

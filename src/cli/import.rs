@@ -56,7 +56,7 @@ impl Import {
         let listed = Checksums::read(&self.checksums)?;
         let directory = self.checksums.parent().unwrap_or(Path::new(""));
         let from = self.from.as_deref().unwrap_or(directory);
-        let store = self.models.store();
+        let store = self.models.store()?;
         let mut done = Vec::new();
         for (name, promise) in &listed.0 {
             let imported = self.import(&store, from, name, promise);

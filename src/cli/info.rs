@@ -26,16 +26,22 @@ struct VersionDetails {
     version: Version,
     manifest: Result<Manifest, VerifyError>,
     quarantine: Option<Quarantine>,
+    unlisted: Vec<String>,
 }
 
 impl Info {
     pub(super) fn run(&self) -> CommandResult {
-        let store = self.models.store();
+        let store = self.models.store()?;
         super::list::models(&store, Some(&self.name))?;
-        let details = |version| VersionDetails {
-            version,
-            manifest: store.manifest(&self.name, version),
-            quarantine: store.quarantined(&self.name, version),
+        let details = |version| {
+            let manifest = store.manifest(&self.name, version);
+            let found = manifest.as_ref().ok();
+            VersionDetails {
+                version,
+                unlisted: super::list::unlisted(&store, &self.name, version, found),
+                manifest,
+                quarantine: store.quarantined(&self.name, version),
+            }
         };
         let versions = super::list::versions(&store, &self.name)?;
         let versions: Vec<VersionDetails> = versions.into_iter().map(details).collect();
@@ -88,6 +94,7 @@ impl VersionDetails {
             "reason": self.manifest.as_ref().err().map(|error| error.reason().as_str()),
             "detail": self.manifest.as_ref().err().map(ToString::to_string),
             "quarantine": self.quarantine,
+            "unlisted": self.unlisted,
         })
     }
 }

@@ -24,11 +24,12 @@ struct Row {
     version: Version,
     manifest: Result<Manifest, VerifyError>,
     quarantine: Option<Quarantine>,
+    unlisted: Vec<String>,
 }
 
 impl List {
     pub(super) fn run(&self) -> CommandResult {
-        let store = self.models.store();
+        let store = self.models.store()?;
         let mut rows = Vec::new();
         let mut all_readable = true;
         for model in models(&store, None)? {
@@ -38,9 +39,11 @@ impl List {
                 Vec::new()
             });
             for version in versions {
+                let manifest = store.manifest(&model, version);
                 rows.push(Row {
                     quarantine: store.quarantined(&model, version),
-                    manifest: store.manifest(&model, version),
+                    unlisted: unlisted(&store, &model, version, manifest.as_ref().ok()),
+                    manifest,
                     version,
                     model: model.clone(),
                 });
@@ -105,6 +108,7 @@ impl Row {
             version,
             manifest,
             quarantine,
+            unlisted,
         } = self;
         match manifest {
             Ok(manifest) => json!({
@@ -115,6 +119,7 @@ impl Row {
                 "created_at": manifest.created_at(),
                 "sha256": manifest.digest(),
                 "quarantine": quarantine,
+                "unlisted": unlisted,
             }),
             Err(error) => json!({
                 "model": model,
@@ -122,6 +127,7 @@ impl Row {
                 "reason": error.reason().as_str(),
                 "detail": error.to_string(),
                 "quarantine": quarantine,
+                "unlisted": unlisted,
             }),
         }
     }
@@ -142,6 +148,21 @@ pub(super) fn require_version(
         true => Ok(()),
         false => Err(format!("{model} has no version {version}")),
     }
+}
+
+/// The entries of a version that its manifest does not list. Names them on standard error.
+pub(super) fn unlisted(
+    store: &Store,
+    model: &ModelName,
+    version: Version,
+    manifest: Option<&Manifest>,
+) -> Vec<String> {
+    let found = manifest.and_then(|manifest| store.unlisted(model, version, manifest).ok());
+    let found = found.unwrap_or_default();
+    for name in &found {
+        eprintln!("note: {model}/{version}/{name} is ignored: the manifest does not list it");
+    }
+    found
 }
 
 /// Lists all models of a store, and warns about ignored entries. Lists only the model `only`,

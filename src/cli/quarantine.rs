@@ -47,7 +47,7 @@ pub(super) struct ReleaseCommand {
 
 impl QuarantineCommand {
     pub(super) fn run(&self) -> CommandResult {
-        let store = self.models.store();
+        let store = self.models.store()?;
         require_version(&store, &self.name, self.version)?;
         let marker = store.quarantine(&self.name, self.version, &self.because)?;
         if self.json {
@@ -66,7 +66,7 @@ impl QuarantineCommand {
 
 impl ReleaseCommand {
     pub(super) fn run(&self) -> CommandResult {
-        let store = self.models.store();
+        let store = self.models.store()?;
         require_version(&store, &self.name, self.version)?;
         let released = store.release(&self.name, self.version)?;
         if self.json {

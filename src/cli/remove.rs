@@ -27,7 +27,7 @@ pub(super) struct Remove {
 
 impl Remove {
     pub(super) fn run(&self) -> CommandResult {
-        let store = self.models.store();
+        let store = self.models.store()?;
         require_version(&store, &self.name, self.version)?;
         // A failure to remove leftovers of killed processes must not prevent this removal.
         let _ = store.clean();

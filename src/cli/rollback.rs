@@ -27,7 +27,7 @@ pub(super) struct Rollback {
 
 impl Rollback {
     pub(super) fn run(&self) -> CommandResult {
-        let store = self.models.store();
+        let store = self.models.store()?;
         let servable = self.servable(&store)?;
         let target = self.target(&servable)?;
         store.open(&self.name, target).map_err(|error| {

@@ -128,7 +128,7 @@ impl Serve {
         if let Some(threads) = self.threads {
             runtime = runtime.threads(threads);
         }
-        let builder = Server::builder(&self.models.path)
+        let builder = Server::builder(self.models.path())
             .config(self.config(self.admin_token()?))
             .runtime(runtime)
             .vetting(self.vetting.vetting()?);
@@ -137,7 +137,7 @@ impl Serve {
             .bind(self.listen)
             .await?;
         print(format_args!("listening on {server}\n"))?;
-        tracing::info!(address = %server.local_addr(), models = %self.models.path.display(), "listening");
+        tracing::info!(address = %server.local_addr(), models = %self.models.path().display(), "listening");
         stop.await;
         tracing::info!("stopping");
         if !server.shutdown().await {
@@ -187,6 +187,7 @@ impl Serve {
         config.drain = self.drain;
         config.connections = self.connections;
         config.idle = self.idle;
+        config.follow_links_under = self.models.follow_links_under().to_vec();
         config.admin_token = admin_token;
         config
     }

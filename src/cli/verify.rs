@@ -30,6 +30,7 @@ struct Finding {
     fault: Option<Fault>,
     /// The outputs that may hold NaN and infinite values, according to the verified manifest.
     allow_nonfinite: Option<NonFiniteOutputs>,
+    unlisted: Vec<String>,
 }
 
 /// The reason for a failed verification.
@@ -42,7 +43,7 @@ struct Fault {
 
 impl Verify {
     pub(super) fn run(&self) -> CommandResult {
-        let findings = self.findings(&self.models.store())?;
+        let findings = self.findings(&self.models.store()?)?;
         if self.json {
             print_json(&findings.iter().map(Finding::to_json).collect::<Vec<_>>())?;
         } else {
@@ -72,6 +73,8 @@ impl Verify {
             progress.set_step(format!("{model} {version}"));
             let opened = store.open(model, version);
             progress.advance(promised_bytes(store, model, version));
+            let manifest = opened.as_ref().map(|opened| opened.manifest()).ok();
+            let unlisted = super::list::unlisted(store, model, version, manifest);
             let (fault, allow_nonfinite) = match opened {
                 Ok(verified) => (None, verified.manifest().allow_nonfinite().cloned()),
                 Err(error) => (Some(Fault::from(error)), None),
@@ -81,6 +84,7 @@ impl Verify {
                 version: Some(version),
                 fault,
                 allow_nonfinite,
+                unlisted,
             }
         };
         let mut findings = Vec::new();
@@ -95,6 +99,7 @@ impl Verify {
                     detail,
                 }),
                 allow_nonfinite: None,
+                unlisted: Vec::new(),
             };
             match super::list::versions(store, &model) {
                 Err(error) => findings.push(of_model(Reason::ModelUnreadable, error)),
@@ -176,6 +181,7 @@ impl Finding {
             "found": found,
             "detail": fault.map(|fault| &fault.detail),
             "allow_nonfinite": self.allow_nonfinite,
+            "unlisted": self.unlisted,
         })
     }
 }

@@ -118,6 +118,7 @@ fn status_of(reason: Reason) -> StatusCode {
         | Reason::ModelMissing
         | Reason::ModelCorrupt
         | Reason::Unverified
+        | Reason::LinkNotAllowed
         | Reason::ModelUnreadable
         | Reason::ModelIncompatible
         | Reason::CircuitOpen

@@ -29,6 +29,8 @@ pub(crate) enum LoadError {
     Job(#[from] JobError),
     #[error("cannot read the model's directory: {0}")]
     Unreadable(String),
+    #[error("cannot read the model's directory: {0}")]
+    LinkNotAllowed(String),
     #[error("quarantined since {}: {}", .0.since(), .0.detail())]
     Quarantined(Quarantine),
     #[error("no version on disk")]
@@ -50,6 +52,7 @@ impl LoadError {
                 Reason::ModelIncompatible
             }
             Self::Job(_) | Self::Unreadable(_) => Reason::ModelUnreadable,
+            Self::LinkNotAllowed(_) => Reason::LinkNotAllowed,
             Self::Quarantined(quarantine) => {
                 quarantine.cause().reason().unwrap_or(Reason::ModelMissing)
             }
@@ -66,6 +69,15 @@ impl LoadError {
             Self::Vetting(error) if error.is_lasting() => Some(QuarantineCause::Incompatible),
             Self::Runtime(_) => Some(QuarantineCause::Incompatible),
             _ => None,
+        }
+    }
+
+    /// The error of a model's directory that cannot be scanned.
+    pub(super) fn of_scan(error: &std::io::Error) -> Self {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        match inner {
+            Some(VerifyError::LinkNotAllowed { .. }) => Self::LinkNotAllowed(error.to_string()),
+            _ => Self::Unreadable(error.to_string()),
         }
     }
 
@@ -112,7 +124,7 @@ impl LoadContext {
         let stopwatch = Stopwatch::start();
         let before = self.store.quarantined(&self.model, version);
         let held = before.as_ref().filter(|_| !forced);
-        let manifest = self.store.manifest(&self.model, version).ok();
+        let mut manifest = self.store.manifest(&self.model, version).ok();
         let (result, verification) = match (held, &manifest) {
             (Some(held), Some(manifest)) if held.applies_to(manifest) => {
                 (Err(LoadError::Quarantined(held.clone())), Duration::ZERO)
@@ -123,6 +135,12 @@ impl LoadContext {
                     true => self.store.open_unverified(&self.model, version),
                 });
                 let verification = stopwatch.elapsed();
+                // The manifest can have been swapped since it was read above.
+                if let Ok(verified) = verified.as_ref().map(VerifiedVersion::manifest)
+                    && manifest.is_some()
+                {
+                    manifest = Some(verified.clone());
+                }
                 (self.vet_and_load(verified), verification)
             }
         };

@@ -8,13 +8,13 @@ use super::{LoadError, Loader, LoaderState, Trigger, quarantined_status};
 use crate::executor::{JobError, JobKind, execute};
 use crate::status::Loaded;
 use crate::store::{ModelFingerprint, VersionFingerprint};
-use crate::{Quarantine, QuarantineCause, Version, VersionStatus};
+use crate::{Quarantine, QuarantineCause, Reason, Version, VersionStatus};
 
 /// The result of a pass, or of a failed scan.
 pub(super) struct PassResult {
     pub(super) versions: BTreeMap<Version, VersionStatus>,
-    /// The error message, if the model's directory could not be read.
-    pub(super) unreadable: Option<String>,
+    /// The reason and the error message, if the model's directory could not be read.
+    pub(super) unreadable: Option<(Reason, String)>,
     /// The newly loaded version that replaces `loaded`; `None` if no version replaces `loaded`.
     pub(super) fresh: Option<Arc<Loaded>>,
     /// The version that continues to answer if `fresh` is `None`.
@@ -161,8 +161,17 @@ impl LoadPass<'_> {
     ) -> Option<Arc<Loaded>> {
         let before = self.before.get(&version);
         let is_held = self.fingerprint.quarantined.contains_key(&version);
-        let is_unchanged = state.verified.get(&version) == Some(files) && !is_held;
-        if let (Some(before), Trigger::Due, true) = (before, self.trigger, is_unchanged) {
+        let is_unchanged = |before: &Loaded| {
+            let verified = state.verified.get(&version);
+            !is_held && verified.is_some_and(|then| files.agrees_on_listed(then, &before.manifest))
+        };
+        if let (Some(before), Trigger::Due) = (before, self.trigger)
+            && is_unchanged(before)
+        {
+            let unlisted = files.unlisted(&before.manifest);
+            state
+                .named
+                .log_unlisted(&self.loader.model, version, unlisted);
             self.found.insert(version, VersionStatus::Serving);
             return Some(Arc::clone(before));
         }
@@ -182,6 +191,10 @@ impl LoadPass<'_> {
                 if let Some(before) = before {
                     fresh.statistics = Arc::clone(&before.statistics);
                 }
+                let unlisted = files.unlisted(&fresh.manifest);
+                state
+                    .named
+                    .log_unlisted(&self.loader.model, version, unlisted);
                 self.found.insert(version, VersionStatus::Serving);
                 state.verified.insert(version, files.clone());
                 let same = before.filter(|before| before.manifest == fresh.manifest);

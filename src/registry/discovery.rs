@@ -46,7 +46,7 @@ impl Registry {
             .unwrap_or_else(PoisonError::into_inner);
         if *ignored != listing.ignored {
             for entry in &listing.ignored {
-                tracing::warn!(entry = %entry.name, detail = entry.why, "entry ignored");
+                tracing::warn!(entry = %entry.name, detail = %entry.why, "entry ignored");
             }
             *ignored = listing.ignored;
         }

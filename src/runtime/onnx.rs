@@ -1,5 +1,6 @@
 //! Runs ONNX models with rten.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -9,13 +10,13 @@ use rten_tensor::prelude::*;
 
 use super::declared_tensors::DeclaredTensors;
 use super::session_threads::SessionThreads;
-use super::weights::{self, SplitModel};
+use super::weights::{self, ExternalFile, SplitModel};
 use super::{Runtime, RuntimeError};
-use crate::VerifiedVersion;
 use crate::background::in_background;
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, Session, Work};
 use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
+use crate::{FilePath, VerifiedVersion};
 
 /// The file name under which rten finds the weights that are split off the model file. rten
 /// requires an extension that starts with `data` or `onnx_data`.
@@ -33,10 +34,9 @@ const MAX_DEFAULT_THREADS: usize = 4;
 /// of threads, which share the work of the run. (During a load, rten packs weights on its own
 /// thread pool, which all models share.)
 ///
-/// External weights come from the version's verified files, never from disk. rten requires that the
-/// names of the external files end with `.data` or `.onnx_data`. If there are several files, a
-/// number may follow, as in `.data_1`. Weights inside the model file are not copied. So a loaded
-/// model takes little more memory than its files, even during its load.
+/// External weights come from the version's verified files, never from disk. A model can have any
+/// number of them, under any relative names that the manifest lists. Weights inside the model file
+/// are not copied. So a loaded model takes little more memory than its files, even during its load.
 ///
 /// rten computes INT64 in 32 bits. Inputs that do not fit into 32 bits are refused. If the model's
 /// own arithmetic leaves the range of 32 bits, the numbers wrap around. Do not use this runtime for
@@ -79,30 +79,30 @@ impl Runtime for OnnxRuntime {
         let declared = DeclaredTensors::read(&model)?;
         let probe = manifest.probe();
         let external = files.into_iter().filter(|(path, _)| Some(path) != probe);
+        let external: Vec<_> = external.collect();
         let model = in_background(|| {
             let mut options = ModelOptions::with_all_ops();
-            let mut weights_name = SPLIT_WEIGHTS.to_owned();
-            for (path, bytes) in external {
-                // Makes the name longer, because a file already has this name. If another file has
-                // the longer name, the loop reaches that file later: the files are sorted by name.
-                if weights_name == path.as_str() {
-                    weights_name.push('_');
+            let renamed = weights::rename(&model, &external_files(&external));
+            let model = match renamed.map_err(RuntimeError::Unloadable)? {
+                None => model,
+                Some(renamed) => {
+                    for (number, (_, bytes)) in external.into_iter().enumerate() {
+                        options.external_data(&external_name(number), bytes);
+                    }
+                    renamed
                 }
-                options.external_data(path.as_str(), bytes);
-            }
-            let model = match weights::split(model, &weights_name) {
+            };
+            let model = match weights::split(model, SPLIT_WEIGHTS) {
                 Ok(SplitModel { graph, weights }) => {
-                    options.external_data(&weights_name, weights);
+                    options.external_data(SPLIT_WEIGHTS, weights);
                     graph
                 }
                 Err(model) => model,
             };
-            options.load(model)
-        });
-        let unloadable = |error: LoadError| {
-            RuntimeError::Unloadable(sanitize_for_log(with_expected_names(&error.to_string())))
-        };
-        let model = model.map_err(unloadable)?;
+            let unloadable =
+                |error: LoadError| RuntimeError::Unloadable(sanitize_for_log(error.to_string()));
+            options.load(model).map_err(unloadable)
+        })?;
         let mut session = OnnxSession::new(model, &declared, self.threads)?;
         if let Some(allowed) = manifest.allow_nonfinite() {
             for output in &mut session.outputs {
@@ -114,15 +114,18 @@ impl Runtime for OnnxRuntime {
     }
 }
 
-/// Adds the accepted names to rten's error about the name of a file of weights. Returns other
-/// errors unchanged.
-fn with_expected_names(error: &str) -> String {
-    match error.contains("disallowed path") {
-        true => format!(
-            "{error}: expected a file in the directory of the model whose name ends with .data or .onnx_data"
-        ),
-        false => error.to_owned(),
-    }
+/// The names of the external files for rten, and their lengths, by path.
+fn external_files(files: &[(FilePath, Vec<u8>)]) -> BTreeMap<FilePath, ExternalFile> {
+    let file = |(number, (path, bytes)): (usize, &(FilePath, Vec<u8>))| {
+        let length = bytes.len() as u64;
+        let name = external_name(number);
+        (path.clone(), ExternalFile { name, length })
+    };
+    files.iter().enumerate().map(file).collect()
+}
+
+fn external_name(number: usize) -> String {
+    format!("external-{number}.data")
 }
 
 struct OnnxSession {

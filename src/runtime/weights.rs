@@ -10,7 +10,11 @@
 //! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). The encoding is
 //! [protobuf](https://protobuf.dev/programming-guides/encoding/).
 
+mod external;
+
 use std::ops::Range;
+
+pub(super) use self::external::{ExternalFile, rename};
 
 /// The number of the field `ModelProto.graph`.
 const GRAPH: u64 = 7;

@@ -7,6 +7,9 @@ use thiserror::Error;
 use crate::manifest::{FilePath, Manifest, ManifestError};
 use crate::{Digest, ModelName, Reason, Version};
 
+/// The option of the command line that names a directory whose links are followed.
+pub(super) const LINKS_OPTION: &str = "--follow-links-under";
+
 /// Why a version on disk is refused. The message names neither the model nor the version: the
 /// caller adds both.
 #[derive(Debug, Error)]
@@ -59,14 +62,23 @@ pub enum VerifyError {
         /// The path of the file in the manifest.
         file: FilePath,
     },
-    /// The directory contains an entry that the manifest does not list.
-    #[error("{file}: the file is not listed in the manifest")]
-    Unlisted {
-        /// The path of the entry, for display.
-        file: String,
+    /// A version without a manifest has more files than [`Manifest::MAX_FILES`].
+    #[error("expected at most {} files, found more", Manifest::MAX_FILES)]
+    TooManyFiles,
+    /// A symlink leads to the version or to a file of it, and must not be followed. See
+    /// [`Store::follow_links_under`](crate::Store::follow_links_under).
+    #[error(
+        "{link} is a symlink to {target}, which is in no directory whose links are followed: \
+         name one with {}",
+        LINKS_OPTION
+    )]
+    LinkNotAllowed {
+        /// The path of the symlink.
+        link: String,
+        /// The target of the symlink, as the symlink names it.
+        target: String,
     },
-    /// A file of the version is a symlink, a pipe, a directory or the like. Symlinks are not
-    /// followed.
+    /// A file of the version is a pipe, a directory or the like.
     #[error("{file}: expected a regular file, found {found}")]
     NotRegular {
         /// The path of the entry, for display.
@@ -128,11 +140,12 @@ impl VerifyError {
         match self {
             Self::NoVersion | Self::FileMissing { .. } => Reason::ModelMissing,
             Self::NoManifest | Self::NoEntry => Reason::Unverified,
+            Self::LinkNotAllowed { .. } => Reason::LinkNotAllowed,
             Self::OutOfMemory { .. } | Self::Io { .. } => Reason::ModelUnreadable,
             Self::ManifestTooLarge { .. }
             | Self::Manifest(_)
             | Self::ForeignManifest { .. }
-            | Self::Unlisted { .. }
+            | Self::TooManyFiles
             | Self::NotRegular { .. }
             | Self::SizeMismatch { .. }
             | Self::Changed { .. }
@@ -144,7 +157,7 @@ impl VerifyError {
     /// concerns no single file.
     pub fn file(&self) -> Option<&str> {
         match self {
-            Self::NoVersion | Self::NoEntry => None,
+            Self::NoVersion | Self::NoEntry | Self::TooManyFiles => None,
             Self::NoManifest
             | Self::ManifestTooLarge { .. }
             | Self::Manifest(_)
@@ -154,9 +167,9 @@ impl VerifyError {
             | Self::Changed { file, .. }
             | Self::DigestMismatch { file, .. }
             | Self::OutOfMemory { file, .. } => Some(file.as_str()),
-            Self::Unlisted { file } | Self::NotRegular { file, .. } | Self::Io { file, .. } => {
-                Some(file)
-            }
+            Self::LinkNotAllowed { link: file, .. }
+            | Self::NotRegular { file, .. }
+            | Self::Io { file, .. } => Some(file),
         }
     }
 
@@ -222,9 +235,9 @@ mod tests {
             (
                 VerifyError::NotRegular {
                     file: "a".to_owned(),
-                    found: "a symlink",
+                    found: "a directory",
                 },
-                Some(("a regular file".to_owned(), "a symlink".to_owned())),
+                Some(("a regular file".to_owned(), "a directory".to_owned())),
             ),
             (
                 VerifyError::SizeMismatch {

@@ -1,21 +1,26 @@
-//! Opens a version: reads the manifest, checks the list of files, and reads the bytes of each file.
+//! Opens a version: reads the manifest, and the bytes of each file that the manifest lists.
 
-use std::fs;
 use std::io::Read;
-use std::path::Path;
 
 use super::parallel::read_files;
-use super::regular_file::{OpenError, describe, io_error, open_regular};
+use super::regular_file::io_error;
+use super::version_directory::{OpenError, VersionDirectory};
 use super::{Store, VerifiedVersion, VerifyError};
-use crate::manifest::{FilePath, MAX_DEPTH, Manifest};
+use crate::manifest::Manifest;
 use crate::{ModelName, Version};
+
+/// How often a version is read anew because a symlink was swapped while it was read.
+const MAX_TRIES: usize = 8;
 
 impl Store {
     /// Reads a version into memory and verifies it.
     ///
-    /// Each file is opened once, without following symlinks, and must be a regular file of the
-    /// length in the manifest. Each file is read once and hashed in the same pass. The files of a
-    /// large version are read in parallel.
+    /// Opens the files that the manifest lists, and no others. Each file is opened once, and must
+    /// be a regular file of the length in the manifest. Each file is read once and hashed in the
+    /// same pass. The files of a large version are read in parallel.
+    ///
+    /// Symlinks are followed only [inside of named roots](Self::follow_links_under). Each symlink
+    /// is read once per try. If a symlink is swapped, and the version cannot be read, tries again.
     ///
     /// # Errors
     ///
@@ -26,7 +31,9 @@ impl Store {
         model: &ModelName,
         version: Version,
     ) -> Result<VerifiedVersion, VerifyError> {
-        open_verified(&self.version_directory(model, version), model, version)
+        let read = |directory: &_| open_verified(directory, model, version);
+        let (_, opened) = self.read_version(model, version, read)?;
+        Ok(opened)
     }
 
     /// Reads the manifest of a version, without reading the version's files.
@@ -35,32 +42,54 @@ impl Store {
     ///
     /// When the manifest is missing or invalid: see [`VerifyError`].
     pub fn manifest(&self, model: &ModelName, version: Version) -> Result<Manifest, VerifyError> {
-        read_manifest(&self.version_directory(model, version), model, version)
+        let read = |directory: &_| read_manifest(directory, model, version);
+        let (_, manifest) = self.read_version(model, version, read)?;
+        Ok(manifest)
+    }
+
+    /// Reads from the directory of a version. Tries again if a symlink was swapped meanwhile.
+    pub(super) fn read_version<T>(
+        &self,
+        model: &ModelName,
+        version: Version,
+        read: impl Fn(&VersionDirectory) -> Result<T, VerifyError>,
+    ) -> Result<(VersionDirectory, T), VerifyError> {
+        for _ in 0..MAX_TRIES {
+            let directory = self.find_version(model, version)?;
+            match read(&directory) {
+                Ok(read) => return Ok((directory, read)),
+                Err(_) if directory.has_changed() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let why = "the directories of the version changed each time that it was read";
+        Err(io_error(
+            &format!("{model}/{version}"),
+            std::io::Error::other(why),
+        ))
     }
 }
 
 /// Opens the version in `directory`. The manifest must name `model` and `version`.
 pub(super) fn open_verified(
-    directory: &Path,
+    directory: &VersionDirectory,
     model: &ModelName,
     version: Version,
 ) -> Result<VerifiedVersion, VerifyError> {
     let manifest = read_manifest(directory, model, version)?;
-    refuse_unlisted(directory, &manifest)?;
     let files = read_files(directory, &manifest)?;
     Ok(VerifiedVersion::new(manifest, files))
 }
 
-fn read_manifest(
-    directory: &Path,
+pub(super) fn read_manifest(
+    directory: &VersionDirectory,
     model: &ModelName,
     version: Version,
 ) -> Result<Manifest, VerifyError> {
     let name = Manifest::FILE_NAME;
-    let (file, length) = match open_regular(&directory.join(name), name) {
+    let (file, length) = match directory.open(name) {
         Ok(opened) => opened,
-        Err(OpenError::NotFound) if directory.is_dir() => return Err(VerifyError::NoManifest),
-        Err(OpenError::NotFound) => return Err(VerifyError::NoVersion),
+        Err(OpenError::NotFound) => return Err(VerifyError::NoManifest),
         Err(OpenError::Refused(error)) => return Err(error),
     };
     let limit = Manifest::MAX_BYTES;
@@ -91,41 +120,4 @@ fn read_manifest(
         });
     }
     Ok(manifest)
-}
-
-/// Refuses every entry that the manifest does not list, empty directories included.
-fn refuse_unlisted(directory: &Path, manifest: &Manifest) -> Result<(), VerifyError> {
-    let mut directories = vec![(directory.to_owned(), String::new(), 0)];
-    while let Some((directory, prefix, depth)) = directories.pop() {
-        let shown = if prefix.is_empty() { "." } else { &*prefix };
-        let entries = fs::read_dir(&directory).map_err(|error| io_error(shown, error))?;
-        for entry in entries {
-            let entry = entry.map_err(|error| io_error(shown, error))?;
-            let file = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            let kind = entry.file_type().map_err(|error| io_error(&file, error))?;
-            let inside = format!("{file}/");
-            let listed_inside = || {
-                manifest
-                    .files()
-                    .keys()
-                    .any(|path| path.as_str().starts_with(&inside))
-            };
-            let listed = file
-                .parse()
-                .is_ok_and(|path: FilePath| manifest.files().contains_key(&path));
-            if depth == 0 && file == Manifest::FILE_NAME {
-                continue;
-            } else if kind.is_dir() && depth < MAX_DEPTH && listed_inside() {
-                directories.push((entry.path(), inside, depth + 1));
-            } else if !listed && !kind.is_file() && listed_inside() {
-                return Err(VerifyError::NotRegular {
-                    file,
-                    found: describe(kind),
-                });
-            } else if !listed {
-                return Err(VerifyError::Unlisted { file });
-            }
-        }
-    }
-    Ok(())
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::VerifyError;
 use super::verified_file::read_verified;
+use super::version_directory::VersionDirectory;
 use crate::manifest::{FileEntry, FilePath, Manifest};
 
 /// The total size of a version's files, in bytes, below which additional threads cost more time
@@ -27,7 +27,7 @@ type FileContents = BTreeMap<FilePath, Vec<u8>>;
 /// When a file cannot be read or verified. If several files have errors, returns the error of the
 /// file that comes first in path order. After an error, no thread starts to read another file.
 pub(super) fn read_files(
-    directory: &Path,
+    directory: &VersionDirectory,
     manifest: &Manifest,
 ) -> Result<FileContents, VerifyError> {
     let sizes = manifest.files().values().map(|entry| entry.size);
@@ -40,7 +40,7 @@ pub(super) fn read_files(
 
 fn read_on_threads(
     threads: usize,
-    directory: &Path,
+    directory: &VersionDirectory,
     manifest: &Manifest,
 ) -> Result<FileContents, VerifyError> {
     let mut files: Vec<(&FilePath, &FileEntry)> = manifest.files().iter().collect();
@@ -100,7 +100,8 @@ mod tests {
         let sources: BTreeMap<_, _> = (0..20).map(file).collect();
         let (model, entry) = ("m".parse().unwrap(), "f00".parse().unwrap());
         let manifest = store.publish(&model, &entry, &sources).unwrap();
-        let directory = dir.path().join("m/1");
+        let path = dir.path().join("m/1");
+        let directory = VersionDirectory::at(&path).unwrap();
         let alone = read_on_threads(1, &directory, &manifest).unwrap();
         assert_eq!(alone.len(), 20);
         for threads in [2, 4, 64] {
@@ -110,7 +111,7 @@ mod tests {
             );
         }
         assert_eq!(*store.open(&model, Version::FIRST).unwrap().files(), alone);
-        fs::write(directory.join("f07"), vec![0; 7 * 70_000]).unwrap();
+        fs::write(path.join("f07"), vec![0; 7 * 70_000]).unwrap();
         for threads in [1, 2, 64] {
             let error = read_on_threads(threads, &directory, &manifest).unwrap_err();
             assert_eq!(error.file(), Some("f07"));

@@ -13,6 +13,7 @@ use super::open::open_verified;
 use super::regular_file::{describe, open_following};
 use super::staging::StagingDir;
 use super::sync::sync_directory;
+use super::version_directory::VersionDirectory;
 use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest, ManifestError, NonFiniteOutputs};
@@ -178,7 +179,7 @@ impl Staged {
     /// See [`VerifyError`].
     pub fn open(&self) -> Result<VerifiedVersion, VerifyError> {
         open_verified(
-            &self.directory,
+            &VersionDirectory::at(&self.directory)?,
             self.manifest.model(),
             self.manifest.version(),
         )

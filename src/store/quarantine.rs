@@ -8,9 +8,9 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
-use super::regular_file::open_plain;
 use super::staging::StagingDir;
 use super::sync::sync_directory;
+use super::walk::{Walk, WalkError};
 use crate::manifest::{Manifest, Timestamp};
 use crate::sanitize::sanitize_for_log;
 use crate::{Digest, ModelName, Reason, Version};
@@ -173,12 +173,15 @@ impl Store {
     /// Reads the quarantine of a version, if any. An unreadable marker counts as a quarantine by
     /// the operator.
     pub fn quarantined(&self, model: &ModelName, version: Version) -> Option<Quarantine> {
-        let path = self.marker_path(model, version);
-        let file = match open_plain(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+        let file = match self.open_marker(model, version) {
+            Ok(file) => file?,
             Err(error) => return Some(Quarantine::unreadable(error)),
         };
+        match file.metadata() {
+            Ok(found) if found.is_file() => {}
+            Ok(_) => return Some(Quarantine::unreadable("not a regular file")),
+            Err(error) => return Some(Quarantine::unreadable(error)),
+        }
         let mut json = Vec::new();
         if let Err(error) = file.take(MAX_BYTES).read_to_end(&mut json) {
             return Some(Quarantine::unreadable(error));
@@ -192,6 +195,7 @@ impl Store {
     ///
     /// When the marker cannot be removed, or its removal cannot be synced.
     pub fn release(&self, model: &ModelName, version: Version) -> io::Result<bool> {
+        self.refuse_linked(model)?;
         match fs::remove_file(self.marker_path(model, version)) {
             Ok(()) => sync_directory(&self.model_directory(model)).map(|()| true),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -206,6 +210,7 @@ impl Store {
         version: Version,
         marker: &Quarantine,
     ) -> io::Result<()> {
+        self.refuse_linked(model)?;
         // A failure to remove leftovers must not prevent a quarantine.
         let _ = self.clean();
         let staging = StagingDir::create(&self.root, "mark")?;
@@ -217,6 +222,42 @@ impl Store {
         file.sync_all()?;
         fs::rename(&staged, self.marker_path(model, version))?;
         sync_directory(&self.model_directory(model))
+    }
+
+    /// Opens the marker of a version, if there is one. Follows symlinks only where the files of a
+    /// version may be reached through them.
+    fn open_marker(&self, model: &ModelName, version: Version) -> io::Result<Option<File>> {
+        let walk = match Walk::new(&self.root, &self.links) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            walk => walk?,
+        };
+        let place = match walk.directory(&[model.as_str()]) {
+            // Such a model has no versions.
+            Err(
+                WalkError::NotFound | WalkError::NotDirectory | WalkError::LinkNotAllowed { .. },
+            ) => return Ok(None),
+            place => place?,
+        };
+        match walk.open(&place, &format!("{version}{MARKER_SUFFIX}")) {
+            Err(WalkError::NotFound) => Ok(None),
+            file => Ok(Some(file?)),
+        }
+    }
+
+    /// Refuses to change a model whose directory is reached through a symlink.
+    // Several models can share such a directory, and it need not belong to this store.
+    pub(super) fn refuse_linked(&self, model: &ModelName) -> io::Result<()> {
+        if self.links.is_empty() {
+            return Ok(());
+        }
+        let walk = Walk::new(&self.root, &self.links)?;
+        match walk.directory(&[model.as_str()]) {
+            Ok(place) if place.is_linked() => {
+                let why = "the directory of the model is a symlink: change the model at its target";
+                Err(io::Error::other(why))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn marker_path(&self, model: &ModelName, version: Version) -> PathBuf {

@@ -1,82 +1,21 @@
-//! Opens untrusted files. Follows symlinks only on request, and never blocks on a pipe.
+//! Opens files that the caller names by path.
 
-use std::fs::{self, File, FileType, OpenOptions};
+use std::fs::{File, FileType, OpenOptions};
 use std::io;
 use std::path::Path;
 
 use super::VerifyError;
 
-/// Why a file was not opened.
-pub(super) enum OpenError {
-    NotFound,
-    Refused(VerifyError),
-}
-
-/// Opens a regular file for reading; returns the file and its length in bytes.
-///
-/// Does not follow a symlink in the last component of `path`, and never blocks on a pipe.
-pub(super) fn open_regular(path: &Path, name: &str) -> Result<(File, u64), OpenError> {
-    let refused = |error| OpenError::Refused(io_error(name, error));
-    let not_regular = |kind| {
-        OpenError::Refused(VerifyError::NotRegular {
-            file: name.to_owned(),
-            found: describe(kind),
-        })
-    };
-    let file = match open_without_following(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(OpenError::NotFound),
-        // Opening a symlink or a socket fails. The returned error then states the type of the
-        // entry.
-        Err(error) => match fs::symlink_metadata(path) {
-            Ok(found) if !found.is_file() => return Err(not_regular(found.file_type())),
-            _ => return Err(refused(error)),
-        },
-    };
-    let found = file.metadata().map_err(refused)?;
-    if !found.is_file() {
-        return Err(not_regular(found.file_type()));
-    }
-    Ok((file, found.len()))
-}
-
-/// Opens a regular file for reading; refuses all other types, such as symlinks and pipes.
-pub(super) fn open_plain(path: &Path) -> io::Result<File> {
-    let file = open_without_following(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::other("not a regular file")),
-    }
-}
-
-#[cfg(unix)]
-fn open_without_following(path: &Path) -> io::Result<File> {
-    open_with(path, rustix::fs::OFlags::NOFOLLOW)
-}
-
 /// Opens a file for reading. Follows symlinks, and never blocks on a pipe.
 #[cfg(unix)]
 pub(super) fn open_following(path: &Path) -> io::Result<File> {
-    open_with(path, rustix::fs::OFlags::empty())
-}
-
-#[cfg(unix)]
-fn open_with(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
     use rustix::fs::OFlags;
 
-    let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     OpenOptions::new().read(true).custom_flags(flags).open(path)
-}
-
-#[cfg(not(unix))]
-fn open_without_following(path: &Path) -> io::Result<File> {
-    if fs::symlink_metadata(path)?.is_symlink() {
-        return Err(io::Error::other("a symlink"));
-    }
-    OpenOptions::new().read(true).open(path)
 }
 
 #[cfg(not(unix))]
@@ -106,10 +45,12 @@ pub(super) fn io_error(file: &str, source: io::Error) -> VerifyError {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
-    fn open_never_blocks_on_pipes_nor_follows_symlinks() {
+    fn open_following_follows_and_never_blocks_on_pipes() {
         let dir = tempfile::tempdir().unwrap();
         let (pipe, link, file) = (
             dir.path().join("pipe"),
@@ -126,22 +67,8 @@ mod tests {
         .unwrap();
         fs::write(&file, "text").unwrap();
         std::os::unix::fs::symlink(&file, &link).unwrap();
-        assert!(open_plain(&pipe).is_err());
-        assert!(open_plain(&link).is_err());
-        assert!(open_plain(&file).is_ok());
+        assert!(!open_following(&pipe).unwrap().metadata().unwrap().is_file());
         assert_eq!(open_following(&link).unwrap().metadata().unwrap().len(), 4);
-        let found = |path: &Path| match open_regular(path, "name") {
-            Err(OpenError::Refused(VerifyError::NotRegular { file, found })) => {
-                assert_eq!(file, "name");
-                found
-            }
-            Err(OpenError::NotFound) => "nothing",
-            _ => "something else",
-        };
-        assert_eq!(found(&pipe), "a pipe, socket or device");
-        assert_eq!(found(&link), "a symlink");
-        assert_eq!(found(dir.path()), "a directory");
-        assert_eq!(found(&dir.path().join("none")), "nothing");
         assert_eq!(
             describe(file.metadata().unwrap().file_type()),
             "a regular file"

@@ -17,8 +17,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When the version does not exist ([`io::ErrorKind::NotFound`]) or a system call fails.
+    /// When the version does not exist ([`io::ErrorKind::NotFound`]) or a system call fails. Also
+    /// when the directory of the model is a symlink.
     pub fn remove(&self, model: &ModelName, version: Version) -> io::Result<()> {
+        self.refuse_linked(model)?;
         let staging = StagingDir::create(&self.root, "remove")?;
         let directory = self.model_directory(model);
         fs::rename(

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
 
-use super::regular_file::{OpenError, io_error, open_regular};
+use super::open::read_manifest;
+use super::regular_file::io_error;
 use super::verified_file::compare_digest;
+use super::version_directory::{OpenError, VersionDirectory};
 use super::{Store, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, Manifest};
@@ -14,7 +15,7 @@ use crate::{ModelName, Version};
 /// A version that is being read again. Its bytes are hashed and discarded.
 #[derive(Debug)]
 pub(crate) struct VersionScrub {
-    directory: PathBuf,
+    directory: Box<VersionDirectory>,
     manifest: Manifest,
     left: Vec<(FilePath, FileEntry)>,
     open: Option<OpenFile>,
@@ -34,7 +35,8 @@ struct OpenFile {
 pub(crate) enum ScrubStep {
     /// The step read this number of bytes, and more bytes may remain.
     InProgress(VersionScrub, u64),
-    /// All bytes match the manifest.
+    /// All bytes match the manifest. Also when a symlink of the version was swapped: the next scrub
+    /// reads the version anew.
     Clean,
     /// A file is missing or unreadable, or differs from the manifest.
     Corrupt(Manifest, VerifyError),
@@ -49,10 +51,12 @@ impl Store {
         model: &ModelName,
         version: Version,
     ) -> Result<VersionScrub, VerifyError> {
-        let manifest = self.manifest(model, version)?;
+        let (directory, manifest) = self.read_version(model, version, |directory| {
+            read_manifest(directory, model, version)
+        })?;
         let files = manifest.files().iter();
         Ok(VersionScrub {
-            directory: self.version_directory(model, version),
+            directory: Box::new(directory),
             left: files.map(|(path, entry)| (path.clone(), *entry)).collect(),
             manifest,
             open: None,
@@ -64,6 +68,7 @@ impl VersionScrub {
     /// Reads up to `most` bytes of one file. Blocks.
     pub(crate) fn step(mut self, most: u64) -> ScrubStep {
         match self.read(most) {
+            Err(_) if self.directory.has_changed() => ScrubStep::Clean,
             Err(error) => ScrubStep::Corrupt(self.manifest, error),
             Ok(count) if count > 0 || !self.left.is_empty() => ScrubStep::InProgress(self, count),
             Ok(_) => ScrubStep::Clean,
@@ -106,7 +111,7 @@ impl VersionScrub {
     }
 
     fn open(&self, path: FilePath, entry: FileEntry) -> Result<OpenFile, VerifyError> {
-        let (file, found) = match open_regular(&self.directory.join(path.as_str()), path.as_str()) {
+        let (file, found) = match self.directory.open(path.as_str()) {
             Ok(opened) => opened,
             Err(OpenError::NotFound) => return Err(VerifyError::FileMissing { file: path }),
             Err(OpenError::Refused(error)) => return Err(error),
@@ -152,7 +157,7 @@ mod tests {
 
     /// Publishes version 1 of `m`, with files of these names and lengths in bytes. Starts a scrub
     /// of this version.
-    fn scrubbing(files: &[(&str, usize)]) -> (Models, PathBuf, VersionScrub) {
+    fn scrubbing(files: &[(&str, usize)]) -> (Models, std::path::PathBuf, VersionScrub) {
         let models = Models::empty();
         let model = "m".parse().unwrap();
         let entry = files[0].0.parse().unwrap();

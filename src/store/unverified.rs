@@ -1,12 +1,12 @@
 //! Opens versions without a manifest, on explicit request.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 use std::time::SystemTime;
 
 use super::parallel::read_files;
-use super::regular_file::{OpenError, describe, io_error, open_regular};
+use super::regular_file::io_error;
+use super::version_directory::{OpenError, VersionDirectory};
+use super::walk::{EntryKind, Place, WalkError};
 use super::{Store, VerifiedVersion, VerifyError};
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath, MAX_DEPTH, Manifest};
@@ -15,11 +15,15 @@ use crate::{ModelName, Version};
 /// The preferred name of the model file, as in existing model repositories.
 const ENTRY: &str = "model.onnx";
 
+/// Names that other programs leave in directories, apart from hidden names.
+const STRANGERS: [&str; 3] = ["__MACOSX", "Thumbs.db", "desktop.ini"];
+
 impl Store {
     /// Opens a version. Verifies the version if it has a manifest.
     ///
-    /// Accepts the files of a version without a manifest as they are. For such a version,
-    /// [`VerifiedVersion::is_unverified`] returns true.
+    /// Accepts the files of a version without a manifest as they are. Leaves out hidden files, and
+    /// names such as `__MACOSX`. For such a version, [`VerifiedVersion::is_unverified`] returns
+    /// true.
     ///
     /// # Errors
     ///
@@ -34,59 +38,91 @@ impl Store {
             Err(VerifyError::NoManifest) => {}
             opened => return opened,
         }
-        let directory = self.version_directory(model, version);
-        let mut files = BTreeMap::new();
-        list(&directory, "", 0, &mut files)?;
-        let named: Option<FilePath> = ENTRY.parse().ok();
-        let mut models = files.keys().filter(|path| path.as_str().ends_with(".onnx"));
-        let entry = match (named, models.next(), models.next()) {
-            (Some(named), _, _) if files.contains_key(&named) => named,
-            (_, Some(only), None) => only.clone(),
-            _ => return Err(VerifyError::NoEntry),
-        };
-        // The time is constant, so that the same files always result in the same manifest.
-        let never = SystemTime::UNIX_EPOCH;
-        let manifest = Manifest::new(model.clone(), version, entry, never, files)?;
-        // Reads the files a second time and compares them with the digests of the first read.
-        // Refuses files that changed between the two reads.
-        let files = read_files(&directory, &manifest)?;
-        Ok(VerifiedVersion::unverified(manifest, files))
+        let read = |directory: &_| read_all(directory, model, version);
+        let (_, opened) = self.read_version(model, version, read)?;
+        Ok(opened)
     }
 }
 
+fn read_all(
+    directory: &VersionDirectory,
+    model: &ModelName,
+    version: Version,
+) -> Result<VerifiedVersion, VerifyError> {
+    let mut files = BTreeMap::new();
+    list(directory, directory.place(), "", 0, &mut files)?;
+    let named: Option<FilePath> = ENTRY.parse().ok();
+    let mut models = files.keys().filter(|path| path.as_str().ends_with(".onnx"));
+    let entry = match (named, models.next(), models.next()) {
+        (Some(named), _, _) if files.contains_key(&named) => named,
+        (_, Some(only), None) => only.clone(),
+        _ => return Err(VerifyError::NoEntry),
+    };
+    // The time is constant, so that the same files always result in the same manifest.
+    let never = SystemTime::UNIX_EPOCH;
+    let manifest = Manifest::new(model.clone(), version, entry, never, files)?;
+    // Reads the files a second time and compares them with the digests of the first read. Refuses
+    // files that changed between the two reads.
+    let files = read_files(directory, &manifest)?;
+    // Without a manifest, nothing else shows that the directory was removed while it was listed.
+    if directory.has_changed() {
+        return Err(io_error(
+            ".",
+            std::io::ErrorKind::StaleNetworkFileHandle.into(),
+        ));
+    }
+    Ok(VerifiedVersion::unverified(manifest, files))
+}
+
 fn list(
-    directory: &Path,
+    version: &VersionDirectory,
+    place: &Place,
     prefix: &str,
     depth: usize,
     files: &mut BTreeMap<FilePath, FileEntry>,
 ) -> Result<(), VerifyError> {
     let shown = if prefix.is_empty() { "." } else { prefix };
-    for entry in fs::read_dir(directory).map_err(|error| io_error(shown, error))? {
-        let entry = entry.map_err(|error| io_error(shown, error))?;
-        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
-        let kind = entry.file_type().map_err(|error| io_error(&name, error))?;
-        if kind.is_dir() && depth < MAX_DEPTH {
-            list(&entry.path(), &format!("{name}/"), depth + 1, files)?;
-        } else if let (true, Ok(path)) = (kind.is_file(), name.parse::<FilePath>()) {
-            let hashed = hash(&entry.path(), &name)?;
-            files.insert(path, hashed);
-        } else {
-            return Err(VerifyError::NotRegular {
-                file: name,
-                found: describe(kind),
-            });
+    let entries = place.entries().map_err(|error| io_error(shown, error))?;
+    for (name, kind) in entries {
+        let short = name.to_string_lossy();
+        if short.starts_with('.') || STRANGERS.contains(&&*short) {
+            continue;
+        }
+        let path = format!("{prefix}{short}");
+        let directory = match kind {
+            EntryKind::Directory | EntryKind::Symlink => {
+                version.walk().directory_in(place, &[&name])
+            }
+            EntryKind::File | EntryKind::Other => Err(WalkError::NotDirectory),
+        };
+        match (directory, path.parse::<FilePath>()) {
+            (Ok(inside), Ok(_)) if depth < MAX_DEPTH => {
+                list(version, &inside, &format!("{path}/"), depth + 1, files)?;
+            }
+            (Err(WalkError::NotDirectory), Ok(file)) => {
+                let hashed = hash(version, &path)?;
+                files.insert(file, hashed);
+            }
+            (Err(WalkError::LinkNotAllowed { link, target }), _) => {
+                return Err(VerifyError::LinkNotAllowed { link, target });
+            }
+            (Err(WalkError::Io(error)), _) => return Err(io_error(&path, error)),
+            _ => {
+                return Err(VerifyError::NotRegular {
+                    file: path,
+                    found: kind.describe(),
+                });
+            }
         }
         if files.len() > Manifest::MAX_FILES {
-            return Err(VerifyError::Unlisted {
-                file: format!("more than {} files", Manifest::MAX_FILES),
-            });
+            return Err(VerifyError::TooManyFiles);
         }
     }
     Ok(())
 }
 
-fn hash(path: &Path, name: &str) -> Result<FileEntry, VerifyError> {
-    let (mut file, size) = match open_regular(path, name) {
+fn hash(version: &VersionDirectory, name: &str) -> Result<FileEntry, VerifyError> {
+    let (mut file, size) = match version.open(name) {
         Ok(opened) => opened,
         Err(OpenError::Refused(error)) => return Err(error),
         Err(OpenError::NotFound) => {
@@ -105,6 +141,8 @@ fn hash(path: &Path, name: &str) -> Result<FileEntry, VerifyError> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::store::tests::models::Models;
 
@@ -175,9 +213,11 @@ mod tests {
             .store
             .open_unverified(&"m".parse().unwrap(), Version::FIRST)
             .unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "inside/model.onnx: expected a regular file, found a symlink"
+        assert_eq!(error.reason(), crate::Reason::LinkNotAllowed);
+        let text = error.to_string();
+        assert!(
+            text.contains("inside/model.onnx is a symlink to /dev/null"),
+            "{text}"
         );
     }
 
@@ -194,9 +234,6 @@ mod tests {
         assert_eq!(open(&files).unwrap().files().len(), Manifest::MAX_FILES);
         files.push(("one", "too many"));
         let error = open(&files).unwrap_err();
-        assert!(
-            error.to_string().contains("more than 1024 files"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("at most 1024 files"), "{error}");
     }
 }

@@ -1,10 +1,10 @@
 //! Reads one file of a version, hashes it in the same pass, and compares the digest.
 
 use std::io::Read;
-use std::path::Path;
 
 use super::VerifyError;
-use super::regular_file::{OpenError, io_error, open_regular};
+use super::regular_file::io_error;
+use super::version_directory::{OpenError, VersionDirectory};
 use crate::Digest;
 use crate::digest::Hasher;
 use crate::manifest::{FileEntry, FilePath};
@@ -14,11 +14,11 @@ use crate::manifest::{FileEntry, FilePath};
 const CHUNK: u64 = 256 << 10;
 
 pub(super) fn read_verified(
-    directory: &Path,
+    directory: &VersionDirectory,
     path: &FilePath,
     entry: &FileEntry,
 ) -> Result<Vec<u8>, VerifyError> {
-    let (file, found) = match open_regular(&directory.join(path.as_str()), path.as_str()) {
+    let (file, found) = match directory.open(path.as_str()) {
         Ok(opened) => opened,
         Err(OpenError::NotFound) => return Err(VerifyError::FileMissing { file: path.clone() }),
         Err(OpenError::Refused(error)) => return Err(error),

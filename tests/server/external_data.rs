@@ -21,24 +21,12 @@ fn weights() -> Vec<u8> {
 
 /// A model that multiplies its input by one number. `entries` locate that number.
 fn model(entries: &[(&str, &str)]) -> Vec<u8> {
-    let entry = |&(key, value): &(&str, &str)| StringStringEntryProto {
-        key: Some(key.to_owned()),
-        value: Some(value.to_owned()),
-    };
-    let weight = TensorProto {
-        name: Some("weight".to_owned()),
-        dims: vec![1],
-        data_type: Some(DataType::FLOAT),
-        data_location: Some(DataLocation::EXTERNAL),
-        external_data: entries.iter().map(entry).collect(),
-        ..TensorProto::default()
-    };
     let tensor = |name| value(name, DataType::FLOAT, &[1, OPEN]);
     model_with_weights(
         vec![tensor("activity")],
         vec![node("Mul", &["activity", "weight"], "scaled")],
         vec![tensor("scaled")],
-        vec![weight],
+        vec![weight("weight", entries)],
     )
 }
 
@@ -94,23 +82,97 @@ async fn external_weights_are_verified_like_the_model() {
     );
 }
 
+/// A weight of one number in the file `location`.
+fn weight(name: &str, entries: &[(&str, &str)]) -> TensorProto {
+    let entry = |&(key, value): &(&str, &str)| StringStringEntryProto {
+        key: Some(key.to_owned()),
+        value: Some(value.to_owned()),
+    };
+    TensorProto {
+        name: Some(name.to_owned()),
+        dims: vec![1],
+        data_type: Some(DataType::FLOAT),
+        data_location: Some(DataLocation::EXTERNAL),
+        external_data: entries.iter().map(entry).collect(),
+        ..TensorProto::default()
+    }
+}
+
+/// Any number of files, in subdirectories, and under names that the runtime itself does not take.
+/// The offset and the length may be left out.
 #[tokio::test]
-async fn unsupported_weight_file_name_is_refused() {
+async fn weights_can_be_in_many_files_of_any_name() {
+    const NAMES: [&str; 6] = [
+        "weights.bin",
+        "deep/er/weights",
+        "Constant_5",
+        "inside.data",
+        "external-0.data",
+        "spaß in files",
+    ];
+    let models = Repository::temporary();
+    let mut nodes = Vec::new();
+    let mut weights = Vec::new();
+    let mut before = "activity".to_owned();
+    for (number, file) in NAMES.iter().enumerate() {
+        let (name, after) = (format!("weight{number}"), format!("scaled{number}"));
+        nodes.push(node("Add", &[&before, &name], &after));
+        let entries = [("location", *file), ("offset", "4"), ("length", "4")];
+        // ONNX has defaults for the offset and the length.
+        weights.push(match number {
+            0 => weight(&name, &entries[..1]),
+            1 => weight(&name, &entries[..2]),
+            _ => weight(&name, &entries),
+        });
+        before = after;
+    }
+    let tensor = |name: &str| value(name, DataType::FLOAT, &[1, OPEN]);
+    let model = model_with_weights(
+        vec![tensor("activity")],
+        nodes,
+        vec![tensor(&before)],
+        weights,
+    );
+    let contents: Vec<Vec<u8>> = (0..NAMES.len())
+        .map(|number| {
+            let weight = 10_f32.powi(number as i32).to_le_bytes();
+            match number {
+                0 => weight.to_vec(),
+                _ => [[7; 4], weight].concat(),
+            }
+        })
+        .collect();
+    let mut files: Vec<(&str, &[u8])> = vec![("model.onnx", &model)];
+    files.extend(
+        NAMES
+            .iter()
+            .zip(&contents)
+            .map(|(name, bytes)| (*name, &**bytes)),
+    );
+    models.publish_files("cole_kripke", &files).unwrap();
+    let (_server, client) = serve(&models).await;
+    let request = cole_kripke::request(&[0.0, 1.0]);
+    let answer = client.post(INFER, &request).await.unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let outputs = answer.json();
+    assert_eq!(outputs["outputs"][0]["data"], json!([111111.0, 111112.0]));
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn weights_behind_a_link_are_refused() {
     let _clock = ManualClock::start();
     let models = Repository::temporary();
-    publish(
-        &models,
-        &[("location", "weights.bin"), GOOD[1], GOOD[2]],
-        "weights.bin",
-    );
+    publish(&models, &GOOD, FILE);
+    let outside = models.root().join("outside.onnx_data");
+    fs::rename(models.path("1/weights.onnx_data"), &outside).unwrap();
+    std::os::unix::fs::symlink(&outside, models.path("1/weights.onnx_data")).unwrap();
     let (_server, client) = serve(&models).await;
-    let refused = client
-        .post(INFER, &cole_kripke::request(&[1.0]))
-        .await
-        .unwrap();
-    refused.assert_problem(503, "model_incompatible");
-    refused.assert_says("weights.bin");
-    refused.assert_says("ends with .data or .onnx_data");
+    let request = cole_kripke::request(&[1.0]);
+    let refused = client.post(INFER, &request).await.unwrap();
+    refused.assert_problem(503, "link_not_allowed");
+    refused.assert_says(outside.to_str().unwrap());
+    refused.assert_says("--follow-links-under");
 }
 
 #[tokio::test]

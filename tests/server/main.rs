@@ -17,6 +17,8 @@ mod judge;
 mod judged_breaker;
 mod kills;
 mod lifecycle;
+#[cfg(unix)]
+mod links;
 mod logs;
 mod malformed_requests;
 mod metrics;
@@ -34,6 +36,7 @@ mod repository;
 mod scrape;
 mod scrub;
 mod statistics;
+mod strangers;
 mod unread_bodies;
 mod vetting;
 

@@ -208,6 +208,6 @@ async fn unreadable_directory_is_unreadable_and_not_missing() {
     server.models().reload("cole_kripke").await.unwrap();
     for path in ["/v2/models/cole_kripke/ready", "/v2/health/ready"] {
         let refused = client.get(path).await.unwrap();
-        refused.assert_problem(503, "model_unreadable");
+        refused.assert_problem(503, "link_not_allowed");
     }
 }

@@ -3,6 +3,7 @@
 //! The tests in `tests/` and the scenarios in `chaos_tests/` share it.
 //!
 //! - A [`Repository`] is a directory of published models, which a test serves or damages.
+//! - `KubernetesVolume` and `HubCache` are directories of symlinks, as other programs make them.
 //! - [`cole_kripke`] is the model in most repositories, with its requests and its right answers.
 //!   [`onnx`] builds other models, and [`hostile`] holds models that crash or block their process.
 //! - A [`Client`] sends requests over real sockets. On a [`Connection`], the test itself writes
@@ -25,6 +26,10 @@ mod clock;
 mod connection;
 mod faulty_runtime;
 mod holding_executor;
+#[cfg(unix)]
+mod hub_cache;
+#[cfg(unix)]
+mod kubernetes_volume;
 mod metrics;
 mod process;
 mod repository;
@@ -40,6 +45,10 @@ pub use cole_kripke::{INFER, RecordedWeek, SHORT_ANSWER, other_model, short_requ
 pub use connection::{Connection, expecting_head, post_head};
 pub use faulty_runtime::{Behaviour, FaultSwitch, FaultyRuntime, POISON};
 pub use holding_executor::HoldingExecutor;
+#[cfg(unix)]
+pub use hub_cache::HubCache;
+#[cfg(unix)]
+pub use kubernetes_volume::{KubernetesVolume, Payload, payload_of};
 pub use metrics::metric_in;
 pub use process::{ServerProcess, command, listening_address};
 pub use repository::{MODEL, MODEL_BYTES, Repository};
