@@ -64,7 +64,7 @@ pub enum Reason {
 impl Reason {
     /// The reasons for which requests to a known model fail: the values of the label `reason` of
     /// `prediction_failure_total`.
-    pub const OF_PREDICTIONS: [Self; 19] = [
+    pub const OF_PREDICTIONS: [Self; 20] = [
         Self::UnknownVersion,
         Self::VersionNotLoaded,
         Self::InvalidRequest,
