@@ -9,7 +9,7 @@ import time
 class Server:
     def __init__(self, binary, folder, *options):
         self.process = subprocess.Popen(
-            [binary, "serve", "--models", folder, "--listen", "127.0.0.1:0", *options], stdout=subprocess.PIPE, text=True
+            [binary, "serve", "--models", folder, "--listen", "127.0.0.1:0", "--drain-delay", "0s", *options], stdout=subprocess.PIPE, text=True
         )
         line = self.process.stdout.readline()
         assert line.startswith("listening on http://"), line

@@ -10,6 +10,7 @@ mod compression;
 mod concurrency;
 mod corruption;
 mod degradation;
+mod doors;
 mod exploration;
 mod faulty_requests;
 mod files;

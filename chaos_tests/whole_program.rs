@@ -28,7 +28,8 @@ impl Program {
     fn start(cx: &Context, repository: &Repository, flags: &[&str]) -> Self {
         let mut serve = clarity(repository);
         serve
-            .args(["serve", "--listen", "127.0.0.1:0", "--models"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--drain-delay", "0s"])
+            .arg("--models")
             .arg(repository.root())
             .args(flags);
         let server = ServerProcess::spawn(&mut serve);

@@ -10,13 +10,18 @@ use std::time::Duration;
 use clarity_breaker::{BreakerConfig, BreakerConfigError};
 use thiserror::Error;
 
-use crate::{BearerToken, ModelName, VersionPolicy};
+use crate::{BearerToken, ModelName, ReadyWhen, VersionPolicy};
 
 /// The longest time that a setting allows: a leap year. The present time plus a leap year does not
 /// overflow.
 const LONGEST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
 /// The largest number of concurrent loads. More concurrent loads would only slow each other down.
 const MOST_LOADS: usize = 1024;
+
+/// The maximum size of a request head in bytes, and of the buffer that each connection reads into.
+pub(crate) const HEAD_LIMIT: usize = 32 << 10;
+/// The maximum number of open connections of an admin listener.
+pub(crate) const ADMIN_CONNECTIONS: usize = 64;
 
 /// The configuration of a server. Tokio's clock, which tests can control, measures all times.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +41,9 @@ pub struct Config {
     pub scrub: ScrubConfig,
     /// The largest request body, in bytes. 16 MiB by default.
     pub body_limit: usize,
-    /// The memory for the bodies, inputs and answers of all requests together, in bytes. 256 MiB by
-    /// default, and no less than [`body_limit`](Self::body_limit).
+    /// The memory for the heads, bodies, inputs and answers of all requests together, in bytes.
+    /// 256 MiB by default. No less than [`body_limit`](Self::body_limit) and
+    /// [`connection_memory`](Self::connection_memory) together.
     ///
     /// A request that does not fit in the free part is refused as overloaded. A JSON request can
     /// need five times the size of its body. The memory of running models is not included.
@@ -50,8 +56,12 @@ pub struct Config {
     /// [`deadline`](Self::deadline); 45 s by default. If this time is more than twice the deadline,
     /// even the slowest request can finish, unless it waits for a judging run.
     pub drain: Duration,
-    /// The maximum number of open connections; further connections wait until an open one ends. At
-    /// least 1; 1024 by default.
+    /// The maximum number of open connections. At least 1; 1024 by default. An admin listener has a
+    /// limit of its own, 64.
+    ///
+    /// At the limit, a new connection replaces the connection that has been idle for the longest
+    /// time, if that time is at least a second. A connection with a running request is not
+    /// replaced. So if all connections have requests, new connections wait.
     pub connections: usize,
     /// The idle timeout of a connection. More than zero; 60 s by default, as in
     /// [nginx](https://nginx.org/en/docs/http/ngx_http_core_module.html#client_header_timeout).
@@ -65,6 +75,8 @@ pub struct Config {
     ///
     /// [`Store::follow_links_under`]: crate::Store::follow_links_under
     pub follow_links_under: Vec<PathBuf>,
+    /// The condition under which the server is ready. [`ReadyWhen::Any`] by default.
+    pub ready_when: ReadyWhen,
     /// The token that authorizes requests to load and unload models. `None`, the default, disables
     /// such requests.
     pub admin_token: Option<BearerToken>,
@@ -131,6 +143,7 @@ impl Default for Config {
             connections: 1024,
             idle: Duration::from_secs(60),
             follow_links_under: Vec::new(),
+            ready_when: ReadyWhen::Any,
             admin_token: None,
         }
     }
@@ -160,6 +173,15 @@ impl Default for ReloadConfig {
 }
 
 impl Config {
+    /// The part of [`memory_limit`](Self::memory_limit) for request heads, in bytes.
+    ///
+    /// It is 32 KiB for each connection, and for 64 connections of an admin listener. A longer head
+    /// is refused with 431.
+    pub fn connection_memory(&self) -> usize {
+        let connections = self.connections.saturating_add(ADMIN_CONNECTIONS);
+        connections.saturating_mul(HEAD_LIMIT)
+    }
+
     /// Checks that all settings are within their bounds. A server calls this method before it
     /// starts.
     ///
@@ -194,11 +216,17 @@ impl Config {
         if self.connections == 0 {
             return Err(ConfigError::new("connections", "1 or more", 0));
         }
-        if self.memory_limit < self.body_limit {
-            let found = format!("{} bytes", self.memory_limit);
+        let least = self.body_limit.saturating_add(self.connection_memory());
+        if self.memory_limit < least {
+            let Self {
+                memory_limit,
+                connections,
+                ..
+            } = self;
+            let found = format!("{memory_limit} bytes, of {least} for {connections} connections");
             return Err(ConfigError::new(
                 "memory_limit",
-                "no less than body_limit",
+                "no less than body_limit and 32 KiB for each connection",
                 found,
             ));
         }
@@ -277,7 +305,7 @@ mod tests {
     #[test]
     fn check_accepts_defaults_and_refuses_each_bad_setting() {
         assert_eq!(Config::default().check(), Ok(()));
-        let spoil: [fn(&mut Config); 19] = [
+        let spoil: [fn(&mut Config); 20] = [
             |config| config.reload.probe = Duration::ZERO,
             |config| config.scrub.pause = Duration::ZERO,
             |config| config.reload.parallel = 0,
@@ -289,11 +317,12 @@ mod tests {
             |config| config.deadline = Duration::ZERO,
             |config| config.drain = config.deadline - Duration::from_millis(1),
             |config| config.connections = 0,
+            |config| config.connections = usize::MAX,
             |config| config.idle = Duration::MAX,
             |config| config.breaker.probe_lease = config.deadline,
             |config| config.breaker.open_most = Duration::MAX,
             |config| config.idle = Duration::ZERO,
-            |config| config.memory_limit = config.body_limit - 1,
+            |config| config.memory_limit = config.body_limit + config.connection_memory() - 1,
             |config| config.reload.poll = Duration::ZERO,
             |config| config.reload.backoff_least = Duration::ZERO,
             |config| config.reload.backoff_most = Duration::from_millis(1),

@@ -1,10 +1,13 @@
-//! The guide for operators: requests and answers, versions of models, and limits.
+//! The guide for operators: requests and answers, versions of models, operation, and limits.
 
 #[doc = include_str!("../docs/requests.md")]
 pub mod requests {}
 
 #[doc = include_str!("../docs/versions.md")]
 pub mod versions {}
+
+#[doc = include_str!("../docs/operation.md")]
+pub mod operation {}
 
 #[doc = include_str!("../docs/limits.md")]
 pub mod limits {}

@@ -39,13 +39,15 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Uri};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use hyper::body::Incoming;
+use tokio::sync::watch;
 use tower_service::Service;
 
 use self::budget::Budget;
 use self::problem::Problem;
 use self::target::Target;
+use crate::phase::Phase;
 use crate::predictor::Failure;
 use crate::{BearerToken, Metrics, Reason, Registry};
 
@@ -75,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) budget: Budget,
     pub(crate) admin_token: Option<BearerToken>,
     pub(crate) deadline: Duration,
+    /// The phase of the main listener.
+    pub(crate) phase: watch::Receiver<Phase>,
 }
 
 impl App {
@@ -91,18 +95,31 @@ impl Deref for App {
     }
 }
 
+/// The listener that a request came through. Each has its own resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The main listener of a server without an admin listener. It has all resources.
+    Only,
+    /// The main listener of a server with an admin listener.
+    Main,
+    /// The admin listener.
+    Admin,
+}
+
 /// The HTTP service. Clones share their state.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     app: App,
+    door: Door,
     router: Router,
 }
 
 impl Http {
-    pub(crate) fn new(app: App) -> Self {
+    pub(crate) fn new(app: App, door: Door) -> Self {
         Self {
-            router: router(app.clone()),
+            router: router(app.clone(), door),
             app,
+            door,
         }
     }
 
@@ -112,7 +129,9 @@ impl Http {
     pub(crate) async fn answer(&self, request: hyper::Request<Incoming>) -> Response {
         let app = &self.app;
         drain_body::answer_then_drain(app, request, async |request| {
-            if let Some(target) = Target::of_prediction(request.method(), request.uri().path()) {
+            if self.door != Door::Admin
+                && let Some(target) = Target::of_prediction(request.method(), request.uri().path())
+            {
                 return match target.find(app) {
                     Ok(target) => infer::answer(app, target, request).await,
                     Err(problem) => problem.into_response(),
@@ -125,18 +144,54 @@ impl Http {
     }
 }
 
-/// The routes of the server.
-fn router(app: App) -> Router {
-    Router::new()
-        .route("/v2", get(metadata::server))
+/// The routes of a listener.
+fn router(app: App, door: Door) -> Router {
+    let health = Router::new()
         .route("/v2/health/live", get(health::live))
         .route("/v2/health/ready", get(health::ready))
+        .route("/v2/models/{model}/ready", get(health::model_ready))
+        .route(
+            "/v2/models/{model}/versions/{version}/ready",
+            get(health::model_ready),
+        );
+    let router = match door {
+        Door::Only => health.merge(protocol()).merge(administration()),
+        Door::Main => health
+            .merge(protocol())
+            .merge(only_on("admin", ADMINISTRATION)),
+        Door::Admin => health
+            .merge(administration())
+            .merge(only_on("main", PROTOCOL)),
+    };
+    router
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .with_state(app)
+}
+
+/// The paths of [`protocol`].
+const PROTOCOL: &[&str] = &[
+    "/v2",
+    "/v2/models/stats",
+    "/v2/models/{model}",
+    "/v2/models/{model}/config",
+    "/v2/models/{model}/stats",
+    "/v2/models/{model}/infer",
+    "/v2/models/{model}/versions/{version}",
+    "/v2/models/{model}/versions/{version}/config",
+    "/v2/models/{model}/versions/{version}/stats",
+    "/v2/models/{model}/versions/{version}/infer",
+    "/v2/repository/index",
+];
+
+fn protocol() -> Router<App> {
+    Router::new()
+        .route("/v2", get(metadata::server))
         // A model called `stats` is described at the paths with a version alone.
         .route("/v2/models/stats", get(statistics::all))
         .route("/v2/models/{model}", get(metadata::model))
         .route("/v2/models/{model}/config", get(model_config::config))
         .route("/v2/models/{model}/stats", get(statistics::model))
-        .route("/v2/models/{model}/ready", get(health::model_ready))
         .route("/v2/models/{model}/infer", post(infer::infer))
         .route(
             "/v2/models/{model}/versions/{version}",
@@ -151,23 +206,42 @@ fn router(app: App) -> Router {
             get(statistics::model),
         )
         .route(
-            "/v2/models/{model}/versions/{version}/ready",
-            get(health::model_ready),
-        )
-        .route(
             "/v2/models/{model}/versions/{version}/infer",
             post(infer::infer),
         )
         .route("/v2/repository/index", post(repository::index))
+}
+
+/// The paths of [`administration`].
+const ADMINISTRATION: &[&str] = &[
+    "/v2/repository/models/{model}/load",
+    "/v2/repository/models/{model}/unload",
+    "/metrics",
+];
+
+fn administration() -> Router<App> {
+    Router::new()
         .route("/v2/repository/models/{model}/load", post(repository::load))
         .route(
             "/v2/repository/models/{model}/unload",
             post(repository::unload),
         )
         .route("/metrics", get(scrape::metrics))
-        .method_not_allowed_fallback(method_not_allowed)
-        .fallback(not_found)
-        .with_state(app)
+}
+
+/// Routes that refuse each request, and name the listener that answers it.
+fn only_on(listener: &'static str, paths: &[&str]) -> Router<App> {
+    let refuse = move |uri: Uri| async move {
+        let path = uri.path();
+        Problem::from(Failure::new(
+            Reason::NotFound,
+            format!("{path} is on the {listener} listener alone"),
+        ))
+    };
+    let routes = paths.iter();
+    routes.fold(Router::new(), |router, path| {
+        router.route(path, any(refuse))
+    })
 }
 
 async fn not_found(uri: Uri) -> Problem {

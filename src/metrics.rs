@@ -56,6 +56,10 @@ impl Metrics {
         text
     }
 
+    pub(crate) fn connection_evicted(&self) {
+        self.families.connections_evicted.inc();
+    }
+
     pub(crate) fn scrubbed(&self, bytes: u64) {
         self.families.scrubbed.inc_by(bytes);
     }

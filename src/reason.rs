@@ -32,6 +32,10 @@ pub enum Reason {
     RequestTimeout,
     /// The server does not support the encoding of the request body.
     UnsupportedEncoding,
+    /// The server has no model with a version, so it is not ready.
+    NoModels,
+    /// The server is shutting down, so it is not ready. It still answers requests.
+    ShuttingDown,
     /// The first load of the model has not ended.
     ModelLoading,
     /// The model was unloaded on request.
@@ -113,6 +117,8 @@ impl Reason {
             Self::PayloadTooLarge => "payload_too_large",
             Self::RequestTimeout => "request_timeout",
             Self::UnsupportedEncoding => "unsupported_encoding",
+            Self::NoModels => "no_models",
+            Self::ShuttingDown => "shutting_down",
             Self::ModelLoading => "model_loading",
             Self::ModelUnloaded => "model_unloaded",
             Self::ModelMissing => "model_missing",

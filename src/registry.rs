@@ -2,14 +2,17 @@
 
 mod discovery;
 mod model_breaker;
+mod readiness;
 mod status_watch;
 mod unload;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+pub(crate) use self::readiness::NotReady;
 pub use self::status_watch::StatusWatch;
 
 use thiserror::Error;
@@ -18,7 +21,7 @@ use tokio::task::JoinSet;
 
 use crate::executor::{Executor, JobKind, execute};
 use crate::loader::ReloadRequest;
-use crate::predictor::{Failure, Predictor};
+use crate::predictor::Predictor;
 use crate::scrub::Scrubber;
 use crate::store::IgnoredEntry;
 use crate::{
@@ -47,6 +50,10 @@ struct Inner {
     config: Config,
     models: RwLock<BTreeMap<ModelName, RegisteredModel>>,
     ignored: Mutex<Vec<IgnoredEntry>>,
+    /// The error of the last scan of the models directory, if the scan failed.
+    unreadable: Mutex<Option<String>>,
+    /// Whether the models that were there at the start are registered.
+    is_started: AtomicBool,
     tasks: Mutex<JoinSet<()>>,
     loads: Arc<Semaphore>,
 }
@@ -57,6 +64,8 @@ struct RegisteredModel {
     /// The channel to the model's loader; `None` for an unloaded model. Dropping the channel ends
     /// the loader.
     reload: Option<mpsc::UnboundedSender<ReloadRequest>>,
+    /// Whether the model was there when the server started, and was not unloaded since.
+    is_initial: bool,
 }
 
 /// The error for a model that is not registered.
@@ -85,6 +94,8 @@ impl Registry {
             config,
             models: RwLock::default(),
             ignored: Mutex::default(),
+            unreadable: Mutex::default(),
+            is_started: AtomicBool::new(false),
             tasks: Mutex::default(),
             loads,
         };
@@ -196,6 +207,7 @@ impl Registry {
         })
         .await;
         self.register_all(models.map_err(io::Error::other)??);
+        self.inner.is_started.store(true, Ordering::Release);
         let discovery = {
             let registry = self.clone();
             async move {
@@ -233,27 +245,6 @@ impl Registry {
 
     pub(crate) fn predictor(&self, model: &str) -> Result<Arc<Predictor>, UnknownModel> {
         Ok(self.find(model)?.predictor)
-    }
-
-    /// Checks that every model can answer. The error contains the first model that cannot answer,
-    /// and its failure.
-    ///
-    /// Ignores unloaded models, and directories that never contained a version.
-    pub(crate) fn readiness(&self) -> Result<(), (ModelName, Failure)> {
-        let loaded = self
-            .all()
-            .into_iter()
-            .filter(|model| !model.predictor.unloaded);
-        for model in loaded {
-            if model.predictor.is_vacant() {
-                continue;
-            }
-            model
-                .predictor
-                .serving(None)
-                .map_err(|failure| (model.predictor.model.clone(), failure))?;
-        }
-        Ok(())
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -1,6 +1,12 @@
 //! The server, which answers HTTP requests for the models of a store.
 
+mod accept;
+mod activity;
 mod connection;
+mod listener;
+mod stream;
+#[cfg(unix)]
+mod unix_socket;
 
 use std::fmt;
 use std::io;
@@ -10,22 +16,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::timeout;
 
+use self::accept::AcceptLoop;
+use self::connection::{ConnectionSettings, HEAD_GRACE};
+use self::listener::Listener;
+use crate::config::ADMIN_CONNECTIONS;
 use crate::http::budget::Budget;
-use crate::http::{App, Http, Settings};
+use crate::http::{App, Door, Http, Settings};
+use crate::phase::Phase;
 use crate::{
-    BlockingPool, Config, ConfigError, Executor, Metrics, OnnxRuntime, Registry, Runtime, Store,
-    Vetting,
+    BlockingPool, Config, ConfigError, Executor, ListenAddress, Metrics, OnnxRuntime, Registry,
+    Runtime, Store, Vetting,
 };
-
-/// The pause after a failed attempt to accept a connection.
-// Most of these attempts fail because no file descriptor is free. During the pause, some
-// connections can close.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A running server. Dropping the server without [`shutdown`](Self::shutdown) closes all
 /// connections at once.
@@ -44,18 +49,27 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// ```
 #[derive(Debug)]
 pub struct Server {
-    local_addr: SocketAddr,
+    addresses: Vec<ListenAddress>,
+    admin_addresses: Vec<ListenAddress>,
     registry: Registry,
     metrics: Arc<Metrics>,
     drain: Duration,
-    stop: watch::Sender<bool>,
-    accepting: Option<JoinHandle<JoinSet<()>>>,
+    main: RunningListener,
+    admin: Option<RunningListener>,
+}
+
+/// The task that accepts the connections of a listener.
+#[derive(Debug)]
+struct RunningListener {
+    phase: watch::Sender<Phase>,
+    task: Option<JoinHandle<JoinSet<()>>>,
 }
 
 /// Configures a [`Server`].
 #[derive(Debug)]
 pub struct ServerBuilder {
     models: PathBuf,
+    admin: Option<ListenAddress>,
     config: Config,
     executor: Arc<dyn Executor>,
     runtime: Arc<dyn Runtime>,
@@ -84,10 +98,10 @@ pub enum BindError {
         source: io::Error,
     },
     /// Binding the address failed.
-    #[error("cannot listen on {address}: {source}")]
+    #[error("cannot listen on {}: {source}", address.to_string().trim_start_matches("http://"))]
     Listen {
         /// The address that could not be bound.
-        address: SocketAddr,
+        address: ListenAddress,
         /// The operating system's error.
         source: io::Error,
     },
@@ -131,7 +145,34 @@ impl ServerBuilder {
         Self { vetting, ..self }
     }
 
-    /// Starts the server on `address`; port 0 selects a free port.
+    /// Adds an admin listener, with connections of its own. A flood of requests to the main
+    /// listener cannot make it fail.
+    ///
+    /// The admin listener answers requests for health, readiness and metrics, and requests to load
+    /// and unload models. The main listener then answers those for health and readiness alone.
+    #[must_use]
+    pub fn admin_listen(self, address: impl Into<ListenAddress>) -> Self {
+        Self {
+            admin: Some(address.into()),
+            ..self
+        }
+    }
+
+    /// Starts the server on `address`; port 0 selects a free port. See
+    /// [`listen`](Self::listen).
+    ///
+    /// # Errors
+    ///
+    /// See [`BindError`].
+    ///
+    /// # Panics
+    ///
+    /// When called outside of a Tokio runtime with I/O and time drivers.
+    pub async fn bind(self, address: SocketAddr) -> Result<Server, BindError> {
+        self.listen(&address.into()).await
+    }
+
+    /// Starts the server on `address`.
     ///
     /// Returns once the server accepts requests, possibly before its models are loaded. A model
     /// that is still loading answers with the error `model_loading`. [`Registry::settled`] waits
@@ -144,12 +185,17 @@ impl ServerBuilder {
     /// # Panics
     ///
     /// When called outside of a Tokio runtime with I/O and time drivers.
-    pub async fn bind(self, address: SocketAddr) -> Result<Server, BindError> {
+    pub async fn listen(self, address: &ListenAddress) -> Result<Server, BindError> {
         self.config.check()?;
         self.vetting.check()?;
-        let unlistenable = |source| BindError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(unlistenable)?;
-        let local_addr = listener.local_addr().map_err(unlistenable)?;
+        let (listener, addresses) = bind_listener(address).await?;
+        let (admin_listener, admin_addresses) = match &self.admin {
+            Some(address) => {
+                let (listener, addresses) = bind_listener(address).await?;
+                (Some(listener), addresses)
+            }
+            None => (None, Vec::new()),
+        };
         let metrics = Arc::new(Metrics::new());
         let store = Store::new(&self.models);
         let store = store.follow_links_under(&self.config.follow_links_under);
@@ -166,30 +212,92 @@ impl ServerBuilder {
             path: self.models,
             source,
         })?;
+        let (main_phase, phase) = watch::channel(Phase::Serving);
         let app = App::new(Settings {
             registry: registry.clone(),
             metrics: Arc::clone(&metrics),
             body_limit: self.config.body_limit,
-            budget: Budget::new(self.config.memory_limit),
+            budget: Budget::new(self.config.memory_limit - self.config.connection_memory()),
+            phase,
             admin_token: self.config.admin_token.clone(),
             deadline: self.config.deadline,
         });
-        let (stop, stopped) = watch::channel(false);
-        let accepting = AcceptLoop {
-            listener,
-            http: Http::new(app),
-            connections: self.config.connections,
+        let settings = |door, phase: &watch::Sender<Phase>| ConnectionSettings {
+            http: Http::new(app.clone(), door),
             idle: self.config.idle,
+            metrics: Arc::clone(&metrics),
+            phase: phase.subscribe(),
         };
-        let accepting = tokio::spawn(accepting.run(stopped));
+        let door = match admin_listener {
+            Some(_) => Door::Main,
+            None => Door::Only,
+        };
+        let main = AcceptLoop {
+            listener,
+            limit: self.config.connections,
+            settings: settings(door, &main_phase),
+        };
+        let admin = admin_listener.map(|listener| {
+            let phase = watch::Sender::new(Phase::Serving);
+            let accept = AcceptLoop {
+                listener,
+                limit: ADMIN_CONNECTIONS,
+                settings: settings(Door::Admin, &phase),
+            };
+            RunningListener::start(accept, phase)
+        });
         Ok(Server {
-            local_addr,
+            addresses,
+            admin_addresses,
+            main: RunningListener::start(main, main_phase),
+            admin,
             registry,
             metrics,
             drain: self.config.drain,
-            stop,
-            accepting: Some(accepting),
         })
+    }
+}
+
+/// Binds a listener. Returns it with its addresses.
+async fn bind_listener(
+    address: &ListenAddress,
+) -> Result<(Listener, Vec<ListenAddress>), BindError> {
+    let failed = |source| BindError::Listen {
+        address: address.clone(),
+        source,
+    };
+    let listener = Listener::bind(address).await.map_err(failed)?;
+    let addresses = listener.addresses().map_err(failed)?;
+    Ok((listener, addresses))
+}
+
+impl RunningListener {
+    fn start(accept: AcceptLoop, phase: watch::Sender<Phase>) -> Self {
+        Self {
+            phase,
+            task: Some(tokio::spawn(accept.run())),
+        }
+    }
+
+    /// Stops to accept connections, and waits until all connections have ended. Returns whether
+    /// they ended within `limit`.
+    async fn drain(&mut self, limit: Duration) -> bool {
+        self.phase.send_replace(Phase::Draining);
+        let drain = async {
+            let mut connections = self.task.as_mut()?.await.ok()?;
+            // Discards the results, because each connection task has logged its own errors.
+            while connections.join_next().await.is_some() {}
+            Some(())
+        };
+        timeout(limit, drain).await.is_ok()
+    }
+}
+
+impl Drop for RunningListener {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
     }
 }
 
@@ -198,6 +306,7 @@ impl Server {
     pub fn builder(models: impl Into<PathBuf>) -> ServerBuilder {
         ServerBuilder {
             models: models.into(),
+            admin: None,
             config: Config::default(),
             executor: Arc::new(BlockingPool::default()),
             runtime: Arc::new(OnnxRuntime::default()),
@@ -205,9 +314,26 @@ impl Server {
         }
     }
 
-    /// The local address of the listening socket.
+    /// The local address of the listening TCP socket: the first one, if there are several.
+    ///
+    /// # Panics
+    ///
+    /// When the server listens on a Unix socket. [`addresses`](Self::addresses) has its path.
     pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+        match self.addresses.first() {
+            Some(ListenAddress::Ip(address)) => *address,
+            _ => panic!("the server listens on a Unix socket, which has no IP address"),
+        }
+    }
+
+    /// The addresses of the main listener: IP addresses with ports, or the path of a Unix socket.
+    pub fn addresses(&self) -> &[ListenAddress] {
+        &self.addresses
+    }
+
+    /// The addresses of the admin listener; none without an admin listener.
+    pub fn admin_addresses(&self) -> &[ListenAddress] {
+        &self.admin_addresses
     }
 
     /// The registry of the server's models.
@@ -220,85 +346,46 @@ impl Server {
         &self.metrics
     }
 
+    /// Announces the shutdown. From now on, the server is not ready, with the reason
+    /// `shutting_down`, and each response closes its connection.
+    ///
+    /// The server still accepts connections and answers requests. Meanwhile, load balancers that
+    /// watch the readiness choose other servers, so [`shutdown`](Self::shutdown) loses no request.
+    pub fn announce_shutdown(&self) {
+        self.main.phase.send_if_modified(|phase| {
+            let is_first = *phase == Phase::Serving;
+            *phase = Phase::Leaving.max(*phase);
+            is_first
+        });
+    }
+
     /// Shuts down gracefully. Returns whether all running requests were answered.
     ///
     /// Accepts no more connections, closes idle connections, and waits at most [`Config::drain`]
-    /// for running requests. Then closes the remaining connections.
+    /// for running requests. Then closes the remaining connections. An admin listener answers until
+    /// then.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future stops the server at once.
     pub async fn shutdown(mut self) -> bool {
-        let _ = self.stop.send(true);
-        let drain = async {
-            let accepting = self.accepting.as_mut()?;
-            let mut connections = accepting.await.ok()?;
-            // Discards the results, because each connection task has logged its own errors.
-            while connections.join_next().await.is_some() {}
-            Some(())
-        };
-        timeout(self.drain, drain).await.is_ok()
+        let is_drained = self.main.drain(self.drain).await;
+        if let Some(admin) = &mut self.admin {
+            admin.drain(HEAD_GRACE).await;
+        }
+        is_drained
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.registry.stop();
-        if let Some(accepting) = self.accepting.take() {
-            accepting.abort();
-        }
     }
-}
-
-/// The task that accepts connections.
-struct AcceptLoop {
-    listener: TcpListener,
-    http: Http,
-    /// The maximum number of open connections. Further connections wait in the kernel's backlog.
-    // An error response to each further connection would cost as much as serving the connection.
-    connections: usize,
-    idle: Duration,
-}
-
-impl AcceptLoop {
-    /// Accepts connections until the server stops. Returns the open connections, each of which ends
-    /// after its running request.
-    async fn run(self, mut stopped: watch::Receiver<bool>) -> JoinSet<()> {
-        let mut connections = JoinSet::new();
-        let mut was_full = false;
-        loop {
-            let full = connections.len() >= self.connections;
-            if full && !was_full {
-                // Logs this only once, because clients can reach the limit any number of times, and
-                // must not fill the log.
-                tracing::warn!(connections = self.connections, "connection limit reached");
-                was_full = true;
-            }
-            tokio::select! {
-                () = stop_requested(&mut stopped) => return connections,
-                Some(_) = connections.join_next() => {}
-                accepted = self.listener.accept(), if !full => match accepted {
-                    Ok((stream, _)) => {
-                        let http = self.http.clone();
-                        connections.spawn(connection::serve(stream, http, self.idle, stopped.clone()));
-                    }
-                    Err(error) => {
-                        tracing::warn!(detail = %error, "cannot accept a connection");
-                        tokio::time::sleep(ACCEPT_PAUSE).await;
-                    }
-                },
-            }
-        }
-    }
-}
-
-/// Waits until the server stops or is dropped.
-async fn stop_requested(stopped: &mut watch::Receiver<bool>) {
-    let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}", self.local_addr)
+        let addresses: Vec<String> = self.addresses.iter().map(ToString::to_string).collect();
+        f.write_str(&addresses.join(", "))
     }
 }

@@ -1,6 +1,5 @@
 //! `clarity serve`
 
-use std::net::SocketAddr;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,19 +9,22 @@ use clap::Args;
 use super::breaker::BreakerArgs;
 use super::duration::parse_duration;
 use super::logs::LogArgs;
+use super::open_files;
+use super::stop_signals::{StopSignal, StopSignals};
 use super::vetting::VettingArgs;
 use super::{CommandResult, ModelsArg, print};
 use crate::{
     BearerToken, BlockingPool, Config, InvalidModelName, InvalidToken, InvalidVersionPolicy,
-    ModelName, OnnxRuntime, ReloadConfig, Server, VersionPolicy,
+    ListenAddress, ModelName, OnnxRuntime, ReadyWhen, ReloadConfig, Server, VersionPolicy,
 };
 
 /// Serve predictions over HTTP with the Open Inference Protocol
 ///
 /// Prints `listening on http://ADDRESS:PORT` to standard output when it accepts requests, and logs
 /// to standard error. Then loads the models; requests for a loading model get 503 `model_loading`.
-/// Detects changes in the directory of the models. SIGTERM or SIGINT (Ctrl-C) stops the server
-/// after the running requests have ended.
+/// Detects changes in the directory of the models. SIGTERM makes the server unready, and stops it
+/// after `--drain-delay`, once the running requests have ended. SIGINT (Ctrl-C) and a second signal
+/// skip the delay.
 #[derive(Args, Debug)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -32,21 +34,35 @@ pub(super) struct Serve {
     /// variables override the file
     #[arg(long, value_name = "FILE", env = "CLARITY_CONFIG")]
     config: Option<PathBuf>,
-    /// The address to listen on; port 0 selects a free port
+    /// The address to listen on: `127.0.0.1:8080`, `localhost:8080`, `:8080` for all interfaces, or
+    /// `unix:PATH`; port 0 selects a free port
     #[arg(
         long,
-        value_name = "ADDRESS:PORT",
+        value_name = "ADDRESS",
         env = "CLARITY_LISTEN",
         default_value = "127.0.0.1:8080"
     )]
-    listen: SocketAddr,
+    listen: ListenAddress,
+    /// A second address, for health, readiness and metrics, and for loading and unloading models.
+    /// It has connections of its own. Then `--listen` has neither metrics nor loading and unloading
+    #[arg(long, value_name = "ADDRESS", env = "CLARITY_ADMIN_LISTEN")]
+    admin_listen: Option<ListenAddress>,
+    /// When the server is ready: `any` model answers, `all` models answer, or any model answers and
+    /// each model that was there at the start is `loaded` or refused
+    #[arg(long, value_name = "CONDITION", default_value_t = ReadyWhen::Any)]
+    ready_when: ReadyWhen,
     /// The time limit for a request body to arrive, and separately for a model to answer
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     deadline: Duration,
+    /// How long the server is unready but still accepts connections after SIGTERM, so that load
+    /// balancers notice; 0s skips this
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    drain_delay: Duration,
     /// How long a shutdown waits for running requests; at least the deadline
     #[arg(long, value_name = "TIME", default_value = "45s", value_parser = parse_duration)]
     drain: Duration,
-    /// The maximum number of connections; further connections wait until one ends
+    /// The maximum number of connections; a further one replaces the one that is idle for the
+    /// longest time, or waits
     #[arg(long, value_name = "N", default_value_t = Config::default().connections)]
     connections: usize,
     /// The timeout of a connection without a request, or with a client that does not read its
@@ -123,27 +139,65 @@ impl Serve {
     async fn serve(&self) -> CommandResult {
         // Listens for signals first: a reader of the printed line `listening on …` can send a
         // signal at once.
-        let stop = stop_signal()?;
+        let mut signals = StopSignals::listen()?;
+        open_files::raise_limit(self.connections);
         let mut runtime = OnnxRuntime::new();
         if let Some(threads) = self.threads {
             runtime = runtime.threads(threads);
         }
-        let builder = Server::builder(self.models.path())
+        let mut builder = Server::builder(self.models.path())
             .config(self.config(self.admin_token()?))
             .runtime(runtime)
             .vetting(self.vetting.vetting()?);
+        if let Some(address) = &self.admin_listen {
+            builder = builder.admin_listen(address.clone());
+        }
         let server = builder
             .executor(BlockingPool::new(self.concurrency))
-            .bind(self.listen)
+            .listen(&self.listen)
             .await?;
-        print(format_args!("listening on {server}\n"))?;
-        tracing::info!(address = %server.local_addr(), models = %self.models.path().display(), "listening");
-        stop.await;
-        tracing::info!("stopping");
+        self.report_start(&server)?;
+        let signal = signals.next().await;
+        server.announce_shutdown();
+        if signal == StopSignal::Terminate && !self.drain_delay.is_zero() {
+            tracing::info!(drain_delay = ?self.drain_delay, "not ready, and still accepting connections");
+            tokio::select! {
+                () = tokio::time::sleep(self.drain_delay) => {}
+                _ = signals.next() => {}
+            }
+        }
+        tracing::info!(drain = ?self.drain, "stopping");
         if !server.shutdown().await {
             tracing::warn!(drain = ?self.drain, "running requests were aborted");
         }
         Ok(true)
+    }
+
+    /// Prints and logs the addresses of the server, and the longest time of a shutdown.
+    fn report_start(&self, server: &Server) -> std::io::Result<()> {
+        let main = server.addresses().iter();
+        let main = main.map(|address| format!("listening on {address}\n"));
+        let admin = server.admin_addresses().iter();
+        let admin = admin.map(|address| format!("admin listening on {address}\n"));
+        let lines: String = main.chain(admin).collect();
+        // One write, so that the reader of the first line finds the others.
+        print(lines)?;
+        let admin: Vec<String> = server
+            .admin_addresses()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let admin = (!admin.is_empty()).then(|| admin.join(", "));
+        tracing::info!(
+            address = %server,
+            admin,
+            models = %self.models.path().display(),
+            drain_delay = ?self.drain_delay,
+            drain = ?self.drain,
+            longest_shutdown = ?self.drain_delay.saturating_add(self.drain),
+            "listening"
+        );
+        Ok(())
     }
 
     /// Reads the admin token from its file, if a file is configured.
@@ -188,6 +242,7 @@ impl Serve {
         config.connections = self.connections;
         config.idle = self.idle;
         config.follow_links_under = self.models.follow_links_under().to_vec();
+        config.ready_when = self.ready_when;
         config.admin_token = admin_token;
         config
     }
@@ -204,26 +259,4 @@ fn parse_policy(text: &str) -> Result<(ModelName, VersionPolicy), String> {
         .parse()
         .map_err(|error: InvalidVersionPolicy| error.to_string())?;
     Ok((model, policy))
-}
-
-/// Listens for SIGTERM and SIGINT from now on. The future completes at the first of these signals.
-#[cfg(unix)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    })
-}
-
-/// Listens for Ctrl-C from now on. The future completes at the first Ctrl-C.
-#[cfg(windows)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
-    let mut interrupt = tokio::signal::windows::ctrl_c()?;
-    Ok(async move { drop(interrupt.recv().await) })
 }

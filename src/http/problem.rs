@@ -113,7 +113,9 @@ fn status_of(reason: Reason) -> StatusCode {
         Reason::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Reason::ModelLoading
+        Reason::NoModels
+        | Reason::ShuttingDown
+        | Reason::ModelLoading
         | Reason::ModelUnloaded
         | Reason::ModelMissing
         | Reason::ModelCorrupt

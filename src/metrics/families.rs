@@ -41,6 +41,7 @@ pub(super) struct Families {
     pub(super) probe_failures: Family<ModelLabel, Counter>,
     pub(super) scrub_failures: Family<ModelLabel, Counter>,
     pub(super) requests_shed: Counter,
+    pub(super) connections_evicted: Counter,
     pub(super) scrubbed: Counter,
     pub(super) scrubs: Counter,
 }
@@ -66,6 +67,7 @@ impl Families {
             probe_failures: Family::default(),
             scrub_failures: Family::default(),
             requests_shed: Counter::default(),
+            connections_evicted: Counter::default(),
             scrubbed: Counter::default(),
             scrubs: Counter::default(),
         }
@@ -149,6 +151,11 @@ impl Families {
             "requests_shed",
             "Requests refused because the server was overloaded",
             f.requests_shed,
+        );
+        registry.register(
+            "connections_evicted",
+            "Idle connections closed for new ones at the connection limit",
+            f.connections_evicted,
         );
         registry.register(
             "scrub_read_bytes",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 
 use tokio::sync::{mpsc, watch};
@@ -26,16 +27,25 @@ impl Registry {
         })
         .await;
         match models {
-            Ok(Ok(listing)) => self.register_all(listing),
+            Ok(Ok(listing)) => {
+                self.set_unreadable(None);
+                self.register_all(listing);
+            }
             // Logs this error only for debugging, because the loaders of registered models report
             // it themselves.
             Ok(Err(error)) => {
-                tracing::debug!(detail = %error, "cannot read the models directory")
+                tracing::debug!(detail = %error, "cannot read the models directory");
+                self.set_unreadable(Some(error.to_string()));
             }
             Err(error) => {
                 tracing::debug!(detail = %error, "models directory not scanned")
             }
         }
+    }
+
+    fn set_unreadable(&self, error: Option<String>) {
+        let unreadable = &self.inner.unreadable;
+        *unreadable.lock().unwrap_or_else(PoisonError::into_inner) = error;
     }
 
     pub(super) fn register_all(&self, listing: Listing<ModelName>) {
@@ -119,6 +129,7 @@ impl Registry {
         place.insert(RegisteredModel {
             predictor: Arc::new(predictor),
             reload: Some(reload),
+            is_initial: !inner.is_started.load(Ordering::Acquire),
         });
         self.spawn(loader.run());
     }

@@ -1,73 +1,109 @@
 //! Serves one connection.
 
+use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use axum::response::Response;
-use hyper::body::{Body as HttpBody, Buf, Frame, SizeHint};
+use hyper::body::{Body as HttpBody, Buf, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 use tokio_io_timeout::TimeoutWriter;
 
+use super::activity::{Activity, InFlightRequest};
+use super::stream::{ObservedStream, Stream};
+use crate::Metrics;
+use crate::config::HEAD_LIMIT;
 use crate::http::Http;
+use crate::phase::{Phase, drain_begun};
 
 /// The time limit at shutdown for a client that has sent only a part of a request head.
 // A client that exceeds this limit loses only an incomplete request. So this limit is shorter than
 // the limit for running requests.
-const HEAD_GRACE: Duration = Duration::from_secs(1);
+pub(super) const HEAD_GRACE: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends. Once `stopped` is true, ends the connection after its running
+/// The settings of all connections of a listener.
+#[derive(Clone)]
+pub(super) struct ConnectionSettings {
+    pub(super) http: Http,
+    pub(super) idle: Duration,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) phase: watch::Receiver<Phase>,
+}
+
+/// Serves a connection until it ends. Once the drain begins, ends the connection after its running
 /// request is answered.
 ///
 /// Closes the connection if the client sends no request for the time `idle`. Also closes it if the
-/// client reads nothing of a response for that time.
-pub(super) async fn serve(
-    stream: TcpStream,
-    http: Http,
-    idle: Duration,
-    mut stopped: watch::Receiver<bool>,
-) {
-    // Responses are written whole, so Nagle's algorithm would only delay them. A failure to disable
-    // it is ignored, because then the responses are only slower.
-    let _ = stream.set_nodelay(true);
-    let mut stream = TimeoutWriter::new(stream);
+/// client reads nothing of a response for that time, and when `activity` is evicted. An evicted
+/// connection stays if a request runs or has begun to arrive.
+pub(super) async fn serve(stream: Stream, activity: Arc<Activity>, settings: ConnectionSettings) {
+    let ConnectionSettings {
+        http,
+        idle,
+        metrics,
+        mut phase,
+    } = settings;
+    stream.set_nodelay();
+    let mut stream = TimeoutWriter::new(ObservedStream {
+        stream,
+        activity: Arc::clone(&activity),
+    });
     stream.set_timeout(Some(idle));
-    let requests = Arc::new(InFlightRequests::new());
     let service = {
-        let requests = Arc::clone(&requests);
-        service_fn(move |request| respond(http.clone(), request, InFlightRequest::mark(&requests)))
+        let activity = Arc::clone(&activity);
+        service_fn(move |request| respond(http.clone(), request, InFlightRequest::mark(&activity)))
     };
-    let connection =
-        http1::Builder::new().serve_connection(TokioIo::new(Box::pin(stream)), service);
+    let connection = http1::Builder::new()
+        .max_buf_size(HEAD_LIMIT)
+        .serve_connection(TokioIo::new(Box::pin(stream)), service);
     let mut connection = std::pin::pin!(connection);
-    // Polls the connection first, because nearly always the connection is the branch that is ready.
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => Some(ended),
-        () = super::stop_requested(&mut stopped) => None,
-        () = requests.wait_idle_for(idle) => Some(Ok(())),
-    };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            let without_request = async {
-                sleep(HEAD_GRACE).await;
-                requests.wait_idle().await;
-            };
-            tokio::select! {
-                biased;
-                ended = connection => ended,
-                () = without_request => Ok(()),
+    let ended = loop {
+        // Polls the connection first, because nearly always the connection is the branch that is
+        // ready.
+        tokio::select! {
+            biased;
+            ended = connection.as_mut() => break ended,
+            () = drain_begun(&mut phase) => {
+                match is_quiet(connection.as_mut(), &activity).await {
+                    Err(ended) => break ended,
+                    // Without this, a connection with an unfinished head would close at once.
+                    Ok(false) if !activity.has_request() => {}
+                    Ok(_) => connection.as_mut().graceful_shutdown(),
+                }
+                let without_request = async {
+                    sleep(HEAD_GRACE).await;
+                    activity.wait_idle().await;
+                };
+                tokio::select! {
+                    biased;
+                    ended = connection => break ended,
+                    () = without_request => break Ok(()),
+                }
             }
+            () = activity.eviction() => match is_quiet(connection.as_mut(), &activity).await {
+                Err(ended) => break ended,
+                Ok(true) => {
+                    metrics.connection_evicted();
+                    connection.as_mut().graceful_shutdown();
+                    break timeout(HEAD_GRACE, connection).await.unwrap_or(Ok(()));
+                }
+                Ok(false) if activity.is_stalled() => {
+                    metrics.connection_evicted();
+                    break Ok(());
+                }
+                Ok(false) => activity.stay(),
+            },
+            () = activity.wait_idle_for(idle) => break Ok(()),
         }
     };
     if let Err(error) = ended {
@@ -75,95 +111,35 @@ pub(super) async fn serve(
     }
 }
 
+/// Polls the connection once more. Returns whether no request runs or arrives. An error contains
+/// the result of a connection that has ended.
+async fn is_quiet<C: Future>(
+    mut connection: Pin<&mut C>,
+    activity: &Activity,
+) -> Result<bool, C::Output> {
+    poll_fn(|context| {
+        activity.begin_check();
+        let polled = connection.as_mut().poll(context);
+        let is_quiet = activity.end_check();
+        Poll::Ready(match polled {
+            Poll::Ready(ended) => Err(ended),
+            Poll::Pending => Ok(is_quiet),
+        })
+    })
+    .await
+}
+
 async fn respond(
     http: Http,
-    request: hyper::Request<hyper::body::Incoming>,
+    request: hyper::Request<Incoming>,
     in_flight: InFlightRequest,
-) -> Result<Response<TrackedBody>, std::convert::Infallible> {
-    let response = http.answer(request).await;
+) -> Result<Response<TrackedBody>, Infallible> {
+    let mut response = http.answer(request).await;
+    if in_flight.is_last() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
     Ok(response.map(|body| TrackedBody { body, in_flight }))
-}
-
-/// The running requests of one connection.
-#[derive(Debug)]
-struct InFlightRequests {
-    count: AtomicUsize,
-    /// Notified when `count` reaches 0. `count` may be above 0 again when the waiter runs.
-    ended: Notify,
-    began: Instant,
-    /// The start of the idle period in nanoseconds since `began`; meaningless while requests run.
-    idle_since: AtomicU64,
-}
-
-impl InFlightRequests {
-    fn new() -> Self {
-        Self {
-            count: AtomicUsize::new(0),
-            ended: Notify::new(),
-            began: Instant::now(),
-            idle_since: AtomicU64::new(0),
-        }
-    }
-
-    /// Waits until all responses are written.
-    async fn wait_idle(&self) {
-        while self.count.load(Ordering::Acquire) > 0 {
-            self.ended.notified().await;
-        }
-    }
-
-    /// Waits until the connection has been idle for `time`.
-    ///
-    /// An idle period starts when the connection opens or a response ends. The period ends with the
-    /// next request head.
-    // Each connection has one timer, which is set again only after it has fired. So the timer adds
-    // nearly no cost to a request.
-    async fn wait_idle_for(&self, time: Duration) {
-        loop {
-            self.wait_idle().await;
-            let since = Duration::from_nanos(self.idle_since.load(Ordering::Acquire));
-            let over = self.began + since + time;
-            if over <= Instant::now() {
-                return;
-            }
-            sleep_until(over).await;
-        }
-    }
-}
-
-/// Counts one request as running until this value is dropped.
-#[derive(Debug)]
-struct InFlightRequest(Arc<InFlightRequests>);
-
-impl InFlightRequest {
-    fn mark(requests: &Arc<InFlightRequests>) -> Self {
-        requests.count.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(requests))
-    }
-}
-
-impl Clone for InFlightRequest {
-    fn clone(&self) -> Self {
-        Self::mark(&self.0)
-    }
-}
-
-impl Drop for InFlightRequest {
-    fn drop(&mut self) {
-        let InFlightRequests {
-            count,
-            ended,
-            began,
-            idle_since,
-        } = &*self.0;
-        if count.load(Ordering::Relaxed) == 1 {
-            let now = began.elapsed().as_nanos();
-            idle_since.store(u64::try_from(now).unwrap_or(u64::MAX), Ordering::Release);
-        }
-        if count.fetch_sub(1, Ordering::AcqRel) == 1 {
-            ended.notify_one();
-        }
-    }
 }
 
 /// A response body. Its request counts as running until the body is dropped.

@@ -48,7 +48,7 @@ async fn client_that_does_not_read_loses_connection_and_memory() {
     let clock = ManualClock::start();
     let mut config = config();
     config.connections = 1;
-    config.memory_limit = 24 << 20;
+    config.memory_limit = (24 << 20) + config.connection_memory();
     let models = copy();
     let (server, _client) = serve_with(&models, config, Inline).await;
     let deaf = Connection::open_with_small_window(server.local_addr()).await;
@@ -101,7 +101,7 @@ async fn body_over_the_memory_limit_is_shed_before_it_is_read() {
     let clock = ManualClock::start();
     let mut config = config();
     config.body_limit = 64 << 10;
-    config.memory_limit = 64 << 10;
+    config.memory_limit = (64 << 10) + config.connection_memory();
     let (server, client) = serve_with(&Repository::temporary_with_model(), config, Inline).await;
     let mut slow = connect(&server).await;
     slow.send(expecting_head(INFER, 60 << 10)).await.unwrap();
@@ -128,7 +128,7 @@ async fn body_over_the_memory_limit_is_shed_before_it_is_read() {
 async fn answer_over_the_memory_limit_is_413() {
     let mut config = config();
     config.body_limit = 8 << 10;
-    config.memory_limit = 8 << 10;
+    config.memory_limit = (8 << 10) + config.connection_memory();
     let (server, client) = serve_with(&Repository::temporary_with_model(), config, Inline).await;
     let large = cole_kripke::request(&[0.0; 500]);
     assert!(large.to_string().len() < 8 << 10, "the request itself fits");

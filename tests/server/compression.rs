@@ -185,7 +185,7 @@ async fn short_response_is_compressed_only_if_it_must_be() {
 async fn decompressed_body_over_the_limit_is_413() {
     let mut config = config();
     config.body_limit = 32 << 10;
-    config.memory_limit = 1 << 20;
+    config.memory_limit = (1 << 20) + config.connection_memory();
     let models = Repository::temporary_with_model();
     let (server, client) = serve_with(&models, config, Inline).await;
     let exactly = format!("{:32768}", short_request().to_string()).into_bytes();
@@ -288,7 +288,7 @@ async fn connection_of_a_refused_bomb_stays_open() {
 async fn response_is_plain_without_memory_to_compress_it() {
     let mut config = config();
     config.body_limit = 64 << 10;
-    config.memory_limit = 128 << 10;
+    config.memory_limit = (128 << 10) + config.connection_memory();
     let models = Repository::temporary_with_model();
     let (_server, client) = serve_with(&models, config, Inline).await;
     let headers = [("accept-encoding", "gzip")];

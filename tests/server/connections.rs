@@ -1,9 +1,8 @@
 //! Connections that send slowly, send nothing, or send no HTTP: each ends at its timeout.
 
-use std::io::ErrorKind;
 use std::time::Duration;
 
-use clarity::{Inline, Server};
+use clarity::Server;
 use clarity_testbed::*;
 
 /// A complete request.
@@ -87,29 +86,6 @@ async fn connection_that_waits_for_its_answer_is_not_idle() {
     clock.run_out(29.0).await;
     faulty.release();
     assert_eq!(waiting.await.unwrap().body, SHORT_ANSWER);
-}
-
-#[tokio::test]
-async fn connection_over_the_limit_waits_until_another_ends() {
-    let mut config = config();
-    config.connections = 2;
-    let (server, _) = serve_with(&Repository::temporary_with_model(), config, Inline).await;
-    let mut connections = Vec::new();
-    for _ in 0..2 {
-        let mut connection = connect(&server).await;
-        connection.send(LIVE).await.unwrap();
-        assert_eq!(connection.read_status().await.unwrap(), 200);
-        connections.push(connection);
-    }
-    let mut third = connect(&server).await;
-    third.send(LIVE).await.unwrap();
-    for _ in 0..1000 {
-        tokio::task::yield_now().await;
-        let nothing = third.stream().try_read(&mut [0; 12]).unwrap_err();
-        assert_eq!(nothing.kind(), ErrorKind::WouldBlock);
-    }
-    connections.pop();
-    assert_eq!(third.read_status().await.unwrap(), 200);
 }
 
 #[tokio::test]

@@ -138,11 +138,7 @@ async fn bad_model_leaves_the_others_answering() {
         .await
         .unwrap()
         .assert_problem(503, "model_missing");
-    client
-        .get("/v2/health/ready")
-        .await
-        .unwrap()
-        .assert_problem(503, "model_incompatible");
+    assert_eq!(client.get("/v2/health/ready").await.unwrap().status, 200);
 }
 
 #[tokio::test]

@@ -7,10 +7,14 @@ mod cli;
 mod compression;
 mod config_file;
 mod connections;
+mod doors;
+mod eviction;
 mod extensions;
 mod external_data;
 mod fallback;
 mod half_open;
+#[cfg(target_os = "linux")]
+mod heads;
 mod hostile;
 mod http;
 mod judge;
@@ -29,14 +33,18 @@ mod poisonous_inputs;
 mod policy;
 mod probe;
 mod quarantine;
+mod readiness;
 mod real_time;
 mod refusals;
 mod reload;
 mod repository;
+mod rollout;
 mod scrape;
 mod scrub;
 mod statistics;
 mod strangers;
+#[cfg(unix)]
+mod unix_socket;
 mod unread_bodies;
 mod vetting;
 

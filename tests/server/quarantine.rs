@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use clarity::{QuarantineCause, Reason, Server, Store, VersionStatus};
+use clarity::{Inline, QuarantineCause, ReadyWhen, Reason, Server, Store, VersionStatus};
 use clarity_testbed::*;
 
 fn held(store: &Store, number: u64) -> Option<QuarantineCause> {
@@ -172,11 +172,13 @@ async fn garbage_as_marker_is_a_quarantine() {
 }
 
 #[tokio::test]
-async fn empty_directory_is_ready_and_a_vanished_model_is_not() {
+async fn empty_directory_does_not_count_and_a_vanished_model_does() {
     let _clock = ManualClock::start();
     let models = Repository::temporary_with_model();
     fs::create_dir(models.root().join("empty")).unwrap();
-    let (server, client) = serve(&models).await;
+    let mut config = config();
+    config.ready_when = ReadyWhen::All;
+    let (server, client) = serve_with(&models, config, Inline).await;
     client
         .get("/v2/models/empty/ready")
         .await

@@ -104,11 +104,8 @@ async fn model_that_appears_later_is_served() {
     let clock = ManualClock::start();
     let models = Repository::temporary();
     let (server, client) = serve(&models).await;
-    assert_eq!(
-        client.get("/v2/health/ready").await.unwrap().status,
-        200,
-        "a server without models is not ready"
-    );
+    let ready = client.get("/v2/health/ready").await.unwrap();
+    ready.assert_problem(503, "no_models");
     client
         .post(INFER, &short_request())
         .await

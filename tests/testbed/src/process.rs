@@ -17,6 +17,7 @@ pub fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command
         .stdin(Stdio::null())
+        .env_remove("CLARITY_ADMIN_LISTEN")
         .env_remove("CLARITY_ADMIN_TOKEN_FILE")
         .env_remove("CLARITY_CONFIG")
         .env_remove("CLARITY_LISTEN")
@@ -47,7 +48,8 @@ pub struct ServerProcess {
 }
 
 impl ServerProcess {
-    /// Starts the binary at `program`, with a poll every 10 ms and standard error in a pipe.
+    /// Starts the binary at `program`, with a poll every 10 ms, no delay before it drains, and
+    /// standard error in a pipe.
     ///
     /// # Panics
     ///
@@ -56,6 +58,8 @@ impl ServerProcess {
     pub fn start(program: &str, models: &Path, flags: &[&str]) -> Self {
         let mut serve = command(program);
         serve.args(["serve", "--listen", "127.0.0.1:0", "--poll", "10ms"]);
+        let has_delay = flags.contains(&"--drain-delay");
+        serve.args((!has_delay).then_some("--drain-delay=0s"));
         serve.arg("--models").arg(models).args(flags);
         Self::spawn(serve.stderr(Stdio::piped()))
     }
@@ -73,7 +77,8 @@ impl ServerProcess {
         let (sender, receiver) = channel();
         let reader = std::thread::spawn(move || {
             let mut line = String::new();
-            let read = BufReader::new(&mut stdout).read_line(&mut line);
+            // Reads byte by byte, so that the next lines stay in the pipe.
+            let read = BufReader::with_capacity(1, &mut stdout).read_line(&mut line);
             // An error means that the limit has passed.
             let _ = sender.send(read.map(|_| line));
             stdout

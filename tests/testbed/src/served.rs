@@ -1,8 +1,11 @@
 //! The real server, run inside a chaos test's own process, with a real socket.
 
-use crate::{Client, FaultSwitch, HoldingExecutor, Repository, seeded_config};
-use clarity::{BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, Server};
+use crate::{Client, FaultSwitch, HoldingExecutor, Repository, metric, seeded_config};
+use clarity::{
+    BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, ListenAddress, ReadyWhen, Server,
+};
 use clarity_chaos::{Context, Result};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
@@ -58,6 +61,42 @@ impl Served {
         config.breaker = breaker;
         let builder = Server::builder(repository.root()).config(config);
         let builder = builder.runtime(faulty.runtime());
+        Self::bind(cx, builder.shared_executor(executor.clone()), executor).await
+    }
+
+    /// Like [`start`](Self::start), with another condition of readiness.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot start.
+    pub async fn start_ready_when(
+        cx: &Context,
+        repository: &Repository,
+        ready_when: ReadyWhen,
+    ) -> Result<Self> {
+        let executor = Arc::new(HoldingExecutor::new());
+        let mut config = seeded_config(cx.seed());
+        config.ready_when = ready_when;
+        let builder = Server::builder(repository.root()).config(config);
+        Self::bind(cx, builder.shared_executor(executor.clone()), executor).await
+    }
+
+    /// Like [`start`](Self::start), with at most `connections` connections, and an admin listener.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot start.
+    pub async fn start_with_connections(
+        cx: &Context,
+        repository: &Repository,
+        connections: usize,
+    ) -> Result<Self> {
+        let executor = Arc::new(HoldingExecutor::new());
+        let mut config = seeded_config(cx.seed());
+        config.connections = connections;
+        let admin: SocketAddr = "127.0.0.1:0".parse()?;
+        let builder = Server::builder(repository.root()).config(config);
+        let builder = builder.admin_listen(admin);
         Self::bind(cx, builder.shared_executor(executor.clone()), executor).await
     }
 
@@ -154,6 +193,18 @@ impl Served {
         let breaker = self.server.models().breaker_handle(model)?;
         breaker.force_open();
         Ok(breaker)
+    }
+
+    /// The addresses of the admin listener; none without an admin listener.
+    #[must_use]
+    pub fn admin_addresses(&self) -> &[ListenAddress] {
+        self.server.admin_addresses()
+    }
+
+    /// The number of idle connections that were closed for new ones.
+    #[must_use]
+    pub fn evicted(&self) -> f64 {
+        metric(&self.server, "connections_evicted_total")
     }
 
     /// The number of inferences of the model so far, including those held back.
