@@ -52,6 +52,8 @@ async fn compressed_bombs_are_refused_within_the_memory_limit(cx: Context) -> Re
         .arg((4 * MIB).to_string())
         .arg("--memory-limit")
         .arg(MEMORY_LIMIT.to_string())
+        // Heads of connections take a part of the memory limit.
+        .args(["--connections", "64"])
         .arg("--models")
         .arg(repository.root())
         .current_dir(repository.root());
