@@ -40,12 +40,14 @@ pub(super) struct Serve {
         default_value = "127.0.0.1:8080"
     )]
     listen: SocketAddr,
-    /// The time limit for a request body to arrive, and separately for a model to answer
+    /// The time limit for a request body to arrive, and separately for a model to answer. A request
+    /// that is still in the queue then gets 503 `overloaded`, and one whose run takes too long 504
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     deadline: Duration,
-    /// How long a shutdown waits for running requests; at least the deadline
-    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = parse_duration)]
-    drain: Duration,
+    /// How long a shutdown waits for running requests; at least the deadline [default: 45s, or 1.5
+    /// times a longer deadline]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    drain: Option<Duration>,
     /// The maximum number of connections; further connections wait until one ends
     #[arg(long, value_name = "N", default_value_t = Config::default().connections)]
     connections: usize,
@@ -57,9 +59,9 @@ pub(super) struct Serve {
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().body_limit)]
     body_limit: usize,
     /// The memory limit for all request and response bodies, in bytes; excess requests get 503
-    /// `overloaded`
-    #[arg(long, value_name = "BYTES", default_value_t = Config::default().memory_limit)]
-    memory_limit: usize,
+    /// `overloaded` [default: 268435456, or 5 times the body limit if that is more]
+    #[arg(long, value_name = "BYTES")]
+    memory_limit: Option<usize>,
     /// A file with the bearer token for loading and unloading models; without this file, clients
     /// can do neither
     #[arg(long, value_name = "FILE", env = "CLARITY_ADMIN_TOKEN_FILE")]
@@ -78,9 +80,10 @@ pub(super) struct Serve {
     /// The delay before the first retry of a bad version; doubled with each further retry
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     backoff_least: Duration,
-    /// The maximum delay before a retry of a bad version
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
-    backoff_most: Duration,
+    /// The maximum delay before a retry of a bad version [default: 60s, or a longer
+    /// `--backoff-least`]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    backoff_most: Option<Duration>,
     /// The maximum number of versions of all models that are read, vetted and loaded at the same
     /// time
     #[arg(long, value_name = "N", default_value_t = ReloadConfig::default().parallel)]
@@ -128,8 +131,10 @@ impl Serve {
         if let Some(threads) = self.threads {
             runtime = runtime.threads(threads);
         }
+        let config = self.config(self.admin_token()?);
+        let drain = config.drain;
         let builder = Server::builder(self.models.path())
-            .config(self.config(self.admin_token()?))
+            .config(config)
             .runtime(runtime)
             .vetting(self.vetting.vetting()?);
         let server = builder
@@ -141,7 +146,7 @@ impl Serve {
         stop.await;
         tracing::info!("stopping");
         if !server.shutdown().await {
-            tracing::warn!(drain = ?self.drain, "running requests were aborted");
+            tracing::warn!(?drain, "running requests were aborted");
         }
         Ok(true)
     }
@@ -170,11 +175,12 @@ impl Serve {
     }
 
     fn config(&self, admin_token: Option<BearerToken>) -> Config {
-        let mut config = Config::default();
-        config.breaker = self.breaker.config();
+        let mut config = Config::with_deadline(self.deadline);
+        config.breaker = self.breaker.config(config.breaker.probe_lease);
         config.reload.poll = self.poll;
         config.reload.backoff_least = self.backoff_least;
-        config.reload.backoff_most = self.backoff_most;
+        let longest = config.reload.backoff_most.max(self.backoff_least);
+        config.reload.backoff_most = self.backoff_most.unwrap_or(longest);
         config.reload.parallel = self.parallel_loads;
         config.reload.allow_unverified = self.allow_unverified;
         config.reload.probe = self.probe_interval;
@@ -182,9 +188,10 @@ impl Serve {
         config.scrub.rate = NonZeroU64::new(self.scrub_rate);
         config.scrub.pause = self.scrub_pause;
         config.body_limit = self.body_limit;
-        config.memory_limit = self.memory_limit;
-        config.deadline = self.deadline;
-        config.drain = self.drain;
+        // A JSON request can need five times the size of its body.
+        let largest = config.memory_limit.max(self.body_limit.saturating_mul(5));
+        config.memory_limit = self.memory_limit.unwrap_or(largest);
+        config.drain = self.drain.unwrap_or(config.drain);
         config.connections = self.connections;
         config.idle = self.idle;
         config.follow_links_under = self.models.follow_links_under().to_vec();
@@ -226,4 +233,50 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     let mut interrupt = tokio::signal::windows::ctrl_c()?;
     Ok(async move { drop(interrupt.recv().await) })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct ServeCommand {
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    fn config(flags: &[&str]) -> Config {
+        let words = ["serve", "--models", "models"].iter().chain(flags);
+        let command = ServeCommand::try_parse_from(words).expect("the flags are valid");
+        command.serve.config(None)
+    }
+
+    /// A default that is bounded by another setting follows it.
+    #[test]
+    fn flag_alone_is_within_the_bounds_of_the_defaults() {
+        assert_eq!(config(&[]), Config::default());
+        for flags in [
+            ["--deadline", "60s"],
+            ["--deadline", "1d"],
+            ["--body-limit", "1073741824"],
+            ["--backoff-least", "2m"],
+            ["--breaker-open", "2m"],
+            ["--breaker-probes", "3"],
+        ] {
+            assert_eq!(config(&flags).check(), Ok(()), "{flags:?}");
+        }
+        let flags = [
+            "--deadline",
+            "2m",
+            "--drain",
+            "1h",
+            "--breaker-probe-lease",
+            "5m",
+        ];
+        let config = config(&flags);
+        assert_eq!(config.drain, Duration::from_secs(3600));
+        assert_eq!(config.breaker.probe_lease, Duration::from_secs(300));
+    }
 }
