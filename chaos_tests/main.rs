@@ -19,6 +19,7 @@ mod network;
 mod observability;
 mod overload;
 mod performance;
+mod queue;
 mod resources;
 mod swarm;
 mod system_calls;

@@ -84,6 +84,7 @@ mod predictor;
 mod probe;
 mod reason;
 mod registry;
+mod run_queue;
 mod runtime;
 mod sanitize;
 mod scrub;

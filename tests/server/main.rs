@@ -29,6 +29,7 @@ mod poisonous_inputs;
 mod policy;
 mod probe;
 mod quarantine;
+mod queue;
 mod real_time;
 mod refusals;
 mod reload;

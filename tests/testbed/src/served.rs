@@ -1,7 +1,7 @@
 //! The real server, run inside a chaos test's own process, with a real socket.
 
 use crate::{Client, FaultSwitch, HoldingExecutor, Repository, seeded_config};
-use clarity::{BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, Server};
+use clarity::{BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, Runtime, Server};
 use clarity_chaos::{Context, Result};
 use std::sync::Arc;
 use tokio::task::JoinHandle;
@@ -88,6 +88,24 @@ impl Served {
             Arc::new(HoldingExecutor::new()),
         )
         .await
+    }
+
+    /// Like [`start_on_threads`](Self::start_on_threads), with models of `runtime` in this pool.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot start.
+    pub async fn start_with_runtime(
+        cx: &Context,
+        repository: &Repository,
+        runtime: impl Runtime,
+        pool: &BlockingPool,
+    ) -> Result<Self> {
+        let builder = Server::builder(repository.root())
+            .config(seeded_config(cx.seed()))
+            .runtime(runtime)
+            .executor(pool.clone());
+        Self::bind(cx, builder, Arc::new(HoldingExecutor::new())).await
     }
 
     async fn bind(
