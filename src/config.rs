@@ -43,9 +43,9 @@ pub struct Config {
     /// need five times the size of its body. The memory of running models is not included.
     pub memory_limit: usize,
     /// The time limit for a request body to arrive. The same limit applies separately to the
-    /// model's answer (the wait in the model's queue and the run together), and to a run that judges
-    /// whose fault a failure is. More than zero, and shorter than [`BreakerConfig::probe_lease`];
-    /// 30 s by default.
+    /// model's answer (the wait in the model's queue and the run together), and to a run that
+    /// judges whose fault a failure is. More than zero, and shorter than
+    /// [`BreakerConfig::probe_lease`]; 30 s by default.
     ///
     /// A request that is still in the queue then is refused as overloaded. It is refused earlier if
     /// the time that is left is shorter than the model's last runs. A run that takes too long is a

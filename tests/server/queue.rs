@@ -73,7 +73,10 @@ async fn deadline_in_the_queue_is_503_and_counts_nothing() {
     }
     faulty.until_runs(runs + ANSWERED + 1).await;
     let success = format!("prediction_success_total{{model=\"{MODEL}\"}}");
-    until("the answers", || metric(&server, &success) == ANSWERED as f64).await;
+    until("the answers", || {
+        metric(&server, &success) == ANSWERED as f64
+    })
+    .await;
     clock.run_out(30.0).await;
     let mut answers = BTreeMap::new();
     for asked in asked {
