@@ -7,13 +7,13 @@ use clarity_testbed::{Behaviour, FaultSwitch, MODEL, POISON, Repository, Served,
 use std::time::Duration;
 
 /// The number of steps of a scenario, one every 20 ms.
-const STEPS: u32 = 400;
+const STEPS: u32 = 150;
 const STEP: Duration = Duration::from_millis(20);
 
 /// One client sends requests that make the model fail, at random times among good requests of
 /// others. The breaker must never open, each good request must be answered correctly, and the model
 /// must be judged at most once a second. Then the model breaks, and its breaker must open.
-#[chaos(breaker, non_destructive, clock = "manual")]
+#[chaos(breaker, non_destructive, clock = "manual", timeout = "120s")]
 async fn poisonous_requests_never_open_the_breaker(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let mut rng = cx.rng();
@@ -22,7 +22,7 @@ async fn poisonous_requests_never_open_the_breaker(cx: Context) -> Result {
     rate.minimum_calls = 1;
     let mut breaker = BreakerConfig::default();
     breaker.trip = match rng.random_bool(0.5) {
-        true => BreakerTrip::ConsecutiveFailures(rng.random_range(1..10)),
+        true => BreakerTrip::ConsecutiveFailures(rng.random_range(1..6)),
         false => BreakerTrip::Rate(rate),
     };
     let faulty = FaultSwitch::new();
@@ -72,7 +72,7 @@ async fn poisonous_requests_never_open_the_breaker(cx: Context) -> Result {
 
 /// Clients send requests that make the model fail, and disconnect at random moments. Such a client
 /// must neither open the breaker nor keep others from the verdict.
-#[chaos(breaker, non_destructive, clock = "manual")]
+#[chaos(breaker, non_destructive, clock = "manual", timeout = "120s")]
 async fn clients_that_leave_amid_a_verdict_take_nothing_with_them(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     let faulty = FaultSwitch::new();
@@ -83,7 +83,7 @@ async fn clients_that_leave_amid_a_verdict_take_nothing_with_them(cx: Context) -
     let answer = served.client.infer(MODEL, &activity).await?;
     cole_kripke::assert_right(&answer, &activity, 1.0)?;
     faulty.poison(Behaviour::Error);
-    for _ in 0..50 {
+    for _ in 0..20 {
         let failing: Vec<_> = (0..8)
             .map(|_| served.client.infer_in_background(MODEL, &[POISON; 10]))
             .collect();

@@ -20,6 +20,7 @@ mod network;
 mod observability;
 mod overload;
 mod performance;
+mod queue;
 mod resources;
 mod swarm;
 mod system_calls;

@@ -1,9 +1,11 @@
 //! Too many requests, and models that hang or fail. One model must not affect the others.
 
-use clarity::{BreakerState, JobKind};
+use clarity::{BlockingPool, BreakerState, JobKind};
 use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::cole_kripke::OVERWHELMING;
-use clarity_testbed::{MODEL, MODEL_BYTES, Repository, Served, cole_kripke, until_some};
+use clarity_testbed::{
+    Behaviour, FaultSwitch, MODEL, MODEL_BYTES, Repository, Served, cole_kripke, until_some,
+};
 use std::time::Duration;
 
 /// The number of consecutive failures that opens a breaker by default.
@@ -31,12 +33,16 @@ async fn assert_healthy(cx: &Context, served: &Served, model: &str) -> Result {
 async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled("hanging", 1.0)?;
-    let served = Served::start(&cx, &repository).await?;
-    served.executor.hold(JobKind::Inference, "hanging");
+    let (faulty, pool) = (FaultSwitch::new(), BlockingPool::default());
+    // Each run has a thread of its own, so none waits.
+    let runtime = faulty.runtime().only("hanging");
+    let served = Served::start_with_runtime(&cx, &repository, runtime, &pool).await?;
+    faulty.set(Behaviour::Hang);
+    let runs = faulty.runs();
     let asked: Vec<_> = (0..FAILURES)
         .map(|_| served.client.infer_in_background("hanging", &[1.0; 10]))
         .collect();
-    served.executor.until_held(FAILURES).await;
+    faulty.until_runs(runs + FAILURES).await;
     assert_healthy(&cx, &served, MODEL).await?;
     assert!(asked.iter().all(|asked| !asked.is_finished()));
 
@@ -51,11 +57,12 @@ async fn a_model_that_hangs_is_taken_out_by_its_breaker(cx: Context) -> Result {
     }
     let answer = served.client.infer("hanging", &[1.0; 10]).await?;
     answer.assert_unavailable("circuit_open");
-    assert_eq!(served.inferences("hanging"), FAILURES);
+    assert_eq!(faulty.runs(), runs + FAILURES);
     assert_healthy(&cx, &served, MODEL).await?;
 
     // The hanging runs now end. Their late outcomes must not change the breaker.
-    served.executor.release();
+    faulty.set(Behaviour::Normal);
+    faulty.release();
     assert_eq!(served.breaker("hanging")?.state, BreakerState::Open);
     cx.clock().advance(OPEN).await;
     assert_healthy(&cx, &served, "hanging").await?;
@@ -95,8 +102,8 @@ async fn what_is_too_much_is_shed_and_is_no_failure_of_the_model(cx: Context) ->
     served.shut_down().await
 }
 
-/// Clients disconnect while the model runs their requests. Each such request must be counted once,
-/// as cancelled. The model must still answer other clients.
+/// Clients disconnect while their requests wait. Each such request must be counted once, as
+/// cancelled. The model must still answer other clients.
 #[chaos(overload, non_destructive, clock = "manual")]
 async fn clients_that_go_away_are_counted_as_gone(cx: Context) -> Result {
     const CLIENTS: usize = 3;

@@ -49,8 +49,13 @@ pub struct Config {
     /// need five times the size of its body. The memory of running models is not included.
     pub memory_limit: usize,
     /// The time limit for a request body to arrive. The same limit applies separately to the
-    /// model's answer, and to a run that judges whose fault a failure is. More than zero, and
-    /// shorter than [`BreakerConfig::probe_lease`]; 30 s by default.
+    /// model's answer (the wait in the model's queue and the run together), and to a run that
+    /// judges whose fault a failure is. More than zero, and shorter than
+    /// [`BreakerConfig::probe_lease`]; 30 s by default.
+    ///
+    /// A request that is still in the queue then is refused as overloaded. It is refused earlier if
+    /// the time that is left is shorter than the model's last runs. A run that takes too long is a
+    /// failure of the model. [`with_deadline`](Self::with_deadline) sets a longer deadline.
     pub deadline: Duration,
     /// The longest time that a shutdown waits for running requests. No less than
     /// [`deadline`](Self::deadline); 45 s by default. If this time is more than twice the deadline,
@@ -182,6 +187,35 @@ impl Config {
         connections.saturating_mul(HEAD_LIMIT)
     }
 
+    /// The default configuration with this deadline. If the defaults of [`drain`](Self::drain) and
+    /// [`BreakerConfig::probe_lease`] are too short for it, they become one and a half times and
+    /// twice the deadline.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use clarity::Config;
+    ///
+    /// let config = Config::with_deadline(Duration::from_secs(120));
+    /// assert_eq!(config.drain, Duration::from_secs(180));
+    /// assert_eq!(config.breaker.probe_lease, Duration::from_secs(240));
+    /// assert!(config.check().is_ok());
+    /// ```
+    pub fn with_deadline(deadline: Duration) -> Self {
+        let mut config = Self {
+            deadline,
+            ..Self::default()
+        };
+        // A deadline that `check` refuses must not overflow here.
+        let longer = |time: Duration, more: Duration| time.saturating_add(more).min(LONGEST);
+        if config.drain < deadline {
+            config.drain = longer(deadline, deadline / 2);
+        }
+        if config.breaker.probe_lease <= deadline {
+            config.breaker.probe_lease = longer(deadline, deadline);
+        }
+        config
+    }
+
     /// Checks that all settings are within their bounds. A server calls this method before it
     /// starts.
     ///
@@ -300,6 +334,26 @@ mod tests {
         );
         config.breaker.probe_lease += Duration::from_millis(1);
         assert_eq!(config.check(), Ok(()));
+    }
+
+    #[test]
+    fn with_deadline_makes_the_dependent_defaults_follow() {
+        let seconds = Duration::from_secs;
+        for (deadline, drain, lease) in [
+            (1, 45, 120),
+            (30, 45, 120),
+            (45, 45, 120),
+            (46, 69, 120),
+            (119, 178, 120),
+            (120, 180, 240),
+            (100_000_000, 31_622_400, 31_622_400),
+        ] {
+            let config = Config::with_deadline(seconds(deadline));
+            let follows = (config.drain.as_secs(), config.breaker.probe_lease.as_secs());
+            assert_eq!(follows, (drain, lease), "{deadline} s");
+            assert_eq!(config.check().is_ok(), deadline < 1000, "{deadline} s");
+        }
+        assert!(Config::with_deadline(Duration::MAX).check().is_err());
     }
 
     #[test]

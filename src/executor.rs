@@ -1,89 +1,16 @@
 //! Executors run blocking jobs, such as verification, loading and inference.
 
+mod job;
+mod waiting;
+
 use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
-use crate::panics::catch;
-use crate::status::Loaded;
-use crate::{ModelName, Work};
-
-/// The kind of a [`Job`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JobKind {
-    /// Lists files on disk, with their sizes and modification times.
-    Scan,
-    /// Reads, verifies, loads and warms up one version.
-    Load,
-    /// Re-reads a part of the files on disk to find damage.
-    Scrub,
-    /// Runs a model once.
-    Inference,
-    /// Parses the tensors of a large request, or serializes a large answer.
-    Transcode,
-}
-
-/// Blocking work that runs once. If an executor drops the job, the code that waits for the result
-/// gets an error.
-pub struct Job {
-    kind: JobKind,
-    model: Option<ModelName>,
-    /// The loaded model that an inference runs; `None` for other jobs.
-    runs: Option<Arc<Loaded>>,
-    work: Work,
-}
-
-impl Job {
-    /// The kind of the job.
-    pub fn kind(&self) -> JobKind {
-        self.kind
-    }
-
-    /// The model of the job; `None` for a scan of the whole store.
-    pub fn model(&self) -> Option<&ModelName> {
-        self.model.as_ref()
-    }
-
-    /// Runs the job on the calling thread. Never panics: if the work panics, the code that waits
-    /// for the result gets an error.
-    pub fn run(self) {
-        (self.work)();
-    }
-
-    /// Runs the job on another thread, then calls `then` on that thread. An inference runs on a
-    /// thread of the model's session if the session has threads
-    /// ([`Session::spawn`](crate::Session::spawn)). Any other job runs on Tokio's blocking pool.
-    ///
-    /// # Panics
-    ///
-    /// When called outside of a Tokio runtime.
-    pub fn spawn(self, then: impl FnOnce() + Send + 'static) {
-        let Self { runs, work, .. } = self;
-        let work = Box::new(move || {
-            work();
-            then();
-        });
-        let refused = match &runs {
-            Some(loaded) => loaded.session.spawn(work).err(),
-            None => Some(work as Work),
-        };
-        if let Some(work) = refused {
-            tokio::task::spawn_blocking(work);
-        }
-    }
-}
-
-impl fmt::Debug for Job {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Job")
-            .field("kind", &self.kind)
-            .field("model", &self.model)
-            .finish_non_exhaustive()
-    }
-}
+pub use self::job::{Job, JobKind};
+pub(crate) use self::waiting::{JobError, execute, infer, infer_within};
 
 /// The executor is full, so it dropped the job without running it.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -112,7 +39,7 @@ pub struct Overloaded;
 /// ```
 pub trait Executor: fmt::Debug + Send + Sync + 'static {
     /// Runs the job ([`Job::run`]) now or later. The server calls this method on a task of a Tokio
-    /// runtime.
+    /// runtime. A job that has left the queue ([`Job::has_left`]) need not be run.
     ///
     /// # Errors
     ///
@@ -133,9 +60,9 @@ pub trait Executor: fmt::Debug + Send + Sync + 'static {
 /// Runs inferences on the threads of the model's session, and other jobs on Tokio's blocking pool.
 /// Limits the number of concurrent inferences.
 ///
-/// An inference counts towards this limit until it ends, because it occupies a thread. It counts
-/// even if its caller has stopped waiting. Other limits apply to other jobs. Each model has at most
-/// one scan at a time, and each server has at most one scrub.
+/// An inference counts towards this limit until it ends or leaves the queue. Once it runs, it
+/// counts even if its caller has stopped waiting, because it occupies a thread. Other limits apply
+/// to other jobs. Each model has at most one scan at a time, and each server has at most one scrub.
 /// [`ReloadConfig::parallel`](crate::ReloadConfig::parallel) limits loads, and
 /// [`Config::memory_limit`](crate::Config::memory_limit) limits transcoding.
 #[derive(Clone, Debug)]
@@ -196,70 +123,12 @@ impl Executor for Inline {
     }
 }
 
-/// The reason why a job returned no result.
-#[derive(Debug, Error)]
-pub(crate) enum JobError {
-    #[error(transparent)]
-    Overloaded(#[from] Overloaded),
-    #[error("the work panicked: {0}")]
-    Panicked(String),
-    #[error("the executor dropped the work")]
-    Dropped,
-}
-
-/// Runs `work` on `executor` and waits for the result.
-///
-/// # Cancel safety
-///
-/// Dropping the future drops the result, but the work continues.
-pub(crate) async fn execute<T: Send + 'static>(
-    executor: &dyn Executor,
-    kind: JobKind,
-    model: Option<&ModelName>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, JobError> {
-    submit(executor, kind, model.cloned(), None, work).await
-}
-
-/// Like [`execute`], but for work that runs the model `loaded`. The executor can run such work on
-/// the threads of the model's session.
-pub(crate) async fn infer<T: Send + 'static>(
-    executor: &dyn Executor,
-    model: &ModelName,
-    loaded: &Arc<Loaded>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, JobError> {
-    let (kind, runs) = (JobKind::Inference, Some(Arc::clone(loaded)));
-    submit(executor, kind, Some(model.clone()), runs, work).await
-}
-
-async fn submit<T: Send + 'static>(
-    executor: &dyn Executor,
-    kind: JobKind,
-    model: Option<ModelName>,
-    runs: Option<Arc<Loaded>>,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, JobError> {
-    let (sender, receiver) = oneshot::channel();
-    let work = Box::new(move || {
-        // An error means that the caller stopped waiting.
-        let _ = sender.send(catch(work));
-    });
-    executor.execute(Job {
-        kind,
-        model,
-        runs,
-        work,
-    })?;
-    match receiver.await {
-        Ok(Ok(result)) => Ok(result),
-        Ok(Err(panic)) => Err(JobError::Panicked(panic)),
-        Err(_) => Err(JobError::Dropped),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::Pin;
+    use std::task::Poll;
+
     use super::*;
 
     async fn infer<T: Send + 'static>(
@@ -308,12 +177,14 @@ mod tests {
     async fn abandoned_inference_counts_until_it_ends() {
         let pool = BlockingPool::new(1);
         let (release, released) = std::sync::mpsc::channel::<()>();
-        let waiting = infer(&pool, move || released.recv());
-        tokio::select! {
-            biased;
-            _ = waiting => unreachable!("it waits to be released"),
-            () = std::future::ready(()) => {}
-        }
+        let (begin, begun) = std::sync::mpsc::channel();
+        let waiting = infer(&pool, move || {
+            begin.send(()).unwrap();
+            released.recv()
+        });
+        let waiting = queued(waiting).await;
+        begun.recv().unwrap();
+        drop(waiting);
         assert!(matches!(
             infer(&pool, || ()).await,
             Err(JobError::Overloaded(_))
@@ -322,6 +193,41 @@ mod tests {
         while infer(&pool, || ()).await.is_err() {
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Polls `future` once. It must not be ready.
+    async fn queued<F: Future>(future: F) -> Pin<Box<F>> {
+        let mut future = Box::pin(future);
+        let polled = poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_ready())).await;
+        assert!(!polled, "the result waits for the test");
+        future
+    }
+
+    #[test]
+    fn abandoned_work_in_the_queue_frees_its_place_and_never_runs() {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.max_blocking_threads(1).build().unwrap();
+        runtime.block_on(async {
+            let pool = BlockingPool::new(2);
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            let busy = queued(infer(&pool, move || released.recv())).await;
+            let memory = Arc::new(());
+            let (held, other) = (Arc::clone(&memory), Arc::clone(&memory));
+            let abandoned = queued(infer(&pool, move || unreachable!("{held:?}"))).await;
+            let work = move || unreachable!("{other:?}");
+            let transcode = queued(execute(&pool, JobKind::Transcode, None, work)).await;
+            assert!(!pool.has_room(JobKind::Inference));
+            drop((abandoned, transcode));
+            assert!(pool.has_room(JobKind::Inference));
+            assert_eq!(Arc::strong_count(&memory), 1, "the work holds its memory");
+            let (ran, has_run) = std::sync::mpsc::channel();
+            let own = queued(execute(&pool, JobKind::Scrub, None, move || ran.send(()))).await;
+            drop(own);
+            release.send(()).unwrap();
+            busy.await.unwrap().unwrap();
+            infer(&pool, || ()).await.unwrap();
+            has_run.recv().expect("the server's own work runs");
+        });
     }
 
     #[tokio::test]

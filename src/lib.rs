@@ -87,6 +87,7 @@ mod probe;
 mod ready_when;
 mod reason;
 mod registry;
+mod run_queue;
 mod runtime;
 mod sanitize;
 mod scrub;

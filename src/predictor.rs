@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use clarity_breaker::{Breaker, BreakerState, Rejected};
 use tokio::sync::watch;
-use tokio::time::timeout;
 
-use crate::executor::{Executor, JobError, JobKind, Overloaded, infer};
+use crate::executor::{Executor, JobError, JobKind, Overloaded, infer_within};
 use crate::judge::Judge;
 use crate::metrics::ModelMetrics;
 use crate::sanitize::sanitize_for_log;
@@ -148,6 +147,9 @@ impl Predictor {
     /// Runs the model once, if the breaker admits the call. `memory` is the reservation of memory
     /// for the inputs. The run holds this reservation until the run ends, even after the deadline.
     ///
+    /// The deadline covers the wait in the queue and the run. If it passes in the queue, the
+    /// request is refused as overloaded, frees its memory, and counts nothing at the breaker.
+    ///
     /// A failed run counts as a failure of the model. Before it would open the breaker, the
     /// [judge](Judge) decides whether the failures are the model's fault. If they are not, they no
     /// longer count. A half-open breaker tries the judge first. A run beyond the deadline is never
@@ -155,7 +157,8 @@ impl Predictor {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future counts as a cancelled call for the breaker. The run itself continues.
+    /// Dropping the future counts as a cancelled call for the breaker. A request in the queue
+    /// leaves it. A run that has begun continues.
     // Damaged weights can cause failures, but some inputs cause them too. One client that sends
     // such inputs must not open the breaker for all clients.
     pub(crate) async fn predict(
@@ -184,8 +187,9 @@ impl Predictor {
                 outcome
             }
         };
-        let job = infer(&*self.executor, &self.model, loaded, work);
-        let outcome = timeout(self.deadline, job).await;
+        let labels = (&self.model, &self.metrics);
+        let job = infer_within(self.deadline, &*self.executor, loaded, labels, work);
+        let outcome = job.await;
         let took = stopwatch.elapsed();
         // Every path below reports the outcome to the permit. The permit's destructor records a
         // cancelled call only if this future is dropped.
@@ -199,7 +203,7 @@ impl Predictor {
                 }
                 return Ok(outputs);
             }
-            Ok(Err(overloaded @ JobError::Overloaded(_))) => {
+            Ok(Err(overloaded)) if overloaded.is_overload() => {
                 permit.cancel();
                 return Err(overloaded.into_failure());
             }
@@ -241,10 +245,15 @@ impl Predictor {
 }
 
 impl JobError {
+    /// Whether the job never began, for lack of capacity.
+    fn is_overload(&self) -> bool {
+        matches!(self, Self::Overloaded(_) | Self::Expired | Self::Stalled)
+    }
+
     /// Converts the error of a job to the failure of the request.
     pub(crate) fn into_failure(self) -> Failure {
         match self {
-            Self::Overloaded(_) => Failure {
+            Self::Overloaded(_) | Self::Expired | Self::Stalled => Failure {
                 retry_after: Some(OVERLOAD_RETRY),
                 ..Failure::new(Reason::Overloaded, self)
             },

@@ -91,6 +91,10 @@ impl Reason {
         Self::Cancelled,
     ];
 
+    /// The reasons for which requests leave the queue of a model without a run: the values of the
+    /// label `reason` of `prediction_left_queue_total`.
+    pub const OF_DEPARTURES: [Self; 2] = [Self::Overloaded, Self::Cancelled];
+
     /// The reasons for which loads fail: the values of the label `reason` of
     /// `model_load_failures_total`.
     pub const OF_LOADS: [Self; 6] = [

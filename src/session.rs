@@ -33,7 +33,11 @@ pub trait Session: Send + Sync {
     /// the work as the error.
     ///
     /// Work on the session's own threads needs two thread switches fewer than work on the threads
-    /// of an executor. A session must run all work that it accepts.
+    /// of an executor. A session must run all work that it accepts. It should run the work in order
+    /// of arrival, and may accept more work than it has threads.
+    ///
+    /// A session that wraps another one should forward this call. Otherwise, requests wait inside
+    /// of [`run`](Self::run), where the wait counts as a part of the run.
     ///
     /// # Errors
     ///

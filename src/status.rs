@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::good_input::GoodInput;
 use crate::manifest::Manifest;
 use crate::metrics::VersionStatistics;
+use crate::run_queue::RunQueue;
 use crate::{Digest, IgnoredEntry, ModelName, Probe, Reason, Session, Version};
 
 /// The status of a model.
@@ -148,6 +149,8 @@ pub(crate) struct Loaded {
     pub(crate) probe: Option<Probe>,
     /// The last input that the version answered; empty if the version has a probe.
     pub(crate) good_input: GoodInput,
+    /// The predictions that wait for a thread of the session.
+    pub(crate) queue: RunQueue,
     /// Whether the version has no manifest on disk.
     pub(crate) is_unverified: bool,
     pub(crate) statistics: Arc<VersionStatistics>,

@@ -74,8 +74,9 @@ pub(super) struct BreakerArgs {
     #[arg(long = "breaker-successes", value_name = "N")]
     successes: Option<usize>,
     /// The time after which an unfinished trial call frees its slot; must exceed `--deadline`
-    #[arg(long = "breaker-probe-lease", value_name = "TIME", default_value = "120s", value_parser = parse_duration)]
-    probe_lease: Duration,
+    /// [default: 120s, or twice a deadline of that length]
+    #[arg(long = "breaker-probe-lease", value_name = "TIME", value_parser = parse_duration)]
+    probe_lease: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +97,8 @@ impl FromStr for Window {
 }
 
 impl BreakerArgs {
-    pub(super) fn config(&self) -> BreakerConfig {
+    /// The configuration. `probe_lease` is the default of that flag.
+    pub(super) fn config(&self, probe_lease: Duration) -> BreakerConfig {
         let mut config = BreakerConfig::default();
         config.trip = self.trip();
         config.open = self.open;
@@ -104,7 +106,7 @@ impl BreakerArgs {
         config.jitter_percent = self.jitter_percent;
         config.half_open_permits = self.probes;
         config.half_open_successes = self.successes.unwrap_or(self.probes);
-        config.probe_lease = self.probe_lease;
+        config.probe_lease = self.probe_lease.unwrap_or(probe_lease);
         config
     }
 
@@ -137,7 +139,8 @@ mod tests {
     fn config(line: &str) -> Result<BreakerConfig, String> {
         let words = std::iter::once("serve").chain(line.split_whitespace());
         let command = TestCommand::try_parse_from(words).map_err(|error| error.to_string())?;
-        Ok(command.breaker.config())
+        let probe_lease = BreakerConfig::default().probe_lease;
+        Ok(command.breaker.config(probe_lease))
     }
 
     #[test]

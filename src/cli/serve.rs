@@ -51,16 +51,18 @@ pub(super) struct Serve {
     /// each model that was there at the start is `loaded` or refused
     #[arg(long, value_name = "CONDITION", default_value_t = ReadyWhen::Any)]
     ready_when: ReadyWhen,
-    /// The time limit for a request body to arrive, and separately for a model to answer
+    /// The time limit for a request body to arrive, and separately for a model to answer. A request
+    /// that is still in the queue then gets 503 `overloaded`, and one whose run takes too long 504
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = parse_duration)]
     deadline: Duration,
     /// How long the server is unready but still accepts connections after SIGTERM, so that load
     /// balancers notice; 0s skips this
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     drain_delay: Duration,
-    /// How long a shutdown waits for running requests; at least the deadline
-    #[arg(long, value_name = "TIME", default_value = "45s", value_parser = parse_duration)]
-    drain: Duration,
+    /// How long a shutdown waits for running requests; at least the deadline [default: 45s, or 1.5
+    /// times a longer deadline]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    drain: Option<Duration>,
     /// The maximum number of connections; a further one replaces the one that is idle for the
     /// longest time, or waits
     #[arg(long, value_name = "N", default_value_t = Config::default().connections)]
@@ -72,10 +74,11 @@ pub(super) struct Serve {
     /// The maximum size of a request body, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = Config::default().body_limit)]
     body_limit: usize,
-    /// The memory limit for all request and response bodies, in bytes; excess requests get 503
-    /// `overloaded`
-    #[arg(long, value_name = "BYTES", default_value_t = Config::default().memory_limit)]
-    memory_limit: usize,
+    /// The memory limit for the heads and bodies of all requests and responses, in bytes; excess
+    /// requests get 503 `overloaded` [default: 268435456; more, if 5 times the body limit and 32
+    /// KiB for each connection are more]
+    #[arg(long, value_name = "BYTES")]
+    memory_limit: Option<usize>,
     /// A file with the bearer token for loading and unloading models; without this file, clients
     /// can do neither
     #[arg(long, value_name = "FILE", env = "CLARITY_ADMIN_TOKEN_FILE")]
@@ -94,9 +97,10 @@ pub(super) struct Serve {
     /// The delay before the first retry of a bad version; doubled with each further retry
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     backoff_least: Duration,
-    /// The maximum delay before a retry of a bad version
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = parse_duration)]
-    backoff_most: Duration,
+    /// The maximum delay before a retry of a bad version [default: 60s, or a longer
+    /// `--backoff-least`]
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    backoff_most: Option<Duration>,
     /// The maximum number of versions of all models that are read, vetted and loaded at the same
     /// time
     #[arg(long, value_name = "N", default_value_t = ReloadConfig::default().parallel)]
@@ -145,8 +149,10 @@ impl Serve {
         if let Some(threads) = self.threads {
             runtime = runtime.threads(threads);
         }
+        let config = self.config(self.admin_token()?);
+        let drain = config.drain;
         let mut builder = Server::builder(self.models.path())
-            .config(self.config(self.admin_token()?))
+            .config(config)
             .runtime(runtime)
             .vetting(self.vetting.vetting()?);
         if let Some(address) = &self.admin_listen {
@@ -156,7 +162,7 @@ impl Serve {
             .executor(BlockingPool::new(self.concurrency))
             .listen(&self.listen)
             .await?;
-        self.report_start(&server)?;
+        self.report_start(&server, drain)?;
         let signal = signals.next().await;
         server.announce_shutdown();
         if signal == StopSignal::Terminate && !self.drain_delay.is_zero() {
@@ -166,15 +172,16 @@ impl Serve {
                 _ = signals.next() => {}
             }
         }
-        tracing::info!(drain = ?self.drain, "stopping");
+        tracing::info!(?drain, "stopping");
         if !server.shutdown().await {
-            tracing::warn!(drain = ?self.drain, "running requests were aborted");
+            tracing::warn!(?drain, "running requests were aborted");
         }
         Ok(true)
     }
 
     /// Prints and logs the addresses of the server, and the longest time of a shutdown.
-    fn report_start(&self, server: &Server) -> std::io::Result<()> {
+    /// `drain` is the part of this time for running requests.
+    fn report_start(&self, server: &Server, drain: Duration) -> std::io::Result<()> {
         let main = server.addresses().iter();
         let main = main.map(|address| format!("listening on {address}\n"));
         let admin = server.admin_addresses().iter();
@@ -193,8 +200,8 @@ impl Serve {
             admin,
             models = %self.models.path().display(),
             drain_delay = ?self.drain_delay,
-            drain = ?self.drain,
-            longest_shutdown = ?self.drain_delay.saturating_add(self.drain),
+            ?drain,
+            longest_shutdown = ?self.drain_delay.saturating_add(drain),
             "listening"
         );
         Ok(())
@@ -224,11 +231,12 @@ impl Serve {
     }
 
     fn config(&self, admin_token: Option<BearerToken>) -> Config {
-        let mut config = Config::default();
-        config.breaker = self.breaker.config();
+        let mut config = Config::with_deadline(self.deadline);
+        config.breaker = self.breaker.config(config.breaker.probe_lease);
         config.reload.poll = self.poll;
         config.reload.backoff_least = self.backoff_least;
-        config.reload.backoff_most = self.backoff_most;
+        let longest = config.reload.backoff_most.max(self.backoff_least);
+        config.reload.backoff_most = self.backoff_most.unwrap_or(longest);
         config.reload.parallel = self.parallel_loads;
         config.reload.allow_unverified = self.allow_unverified;
         config.reload.probe = self.probe_interval;
@@ -236,10 +244,13 @@ impl Serve {
         config.scrub.rate = NonZeroU64::new(self.scrub_rate);
         config.scrub.pause = self.scrub_pause;
         config.body_limit = self.body_limit;
-        config.memory_limit = self.memory_limit;
-        config.deadline = self.deadline;
-        config.drain = self.drain;
         config.connections = self.connections;
+        // A JSON request can need five times the size of its body.
+        let request = self.body_limit.saturating_mul(5);
+        let least = request.saturating_add(config.connection_memory());
+        let larger = config.memory_limit.max(least);
+        config.memory_limit = self.memory_limit.unwrap_or(larger);
+        config.drain = self.drain.unwrap_or(config.drain);
         config.idle = self.idle;
         config.follow_links_under = self.models.follow_links_under().to_vec();
         config.ready_when = self.ready_when;
@@ -259,4 +270,51 @@ fn parse_policy(text: &str) -> Result<(ModelName, VersionPolicy), String> {
         .parse()
         .map_err(|error: InvalidVersionPolicy| error.to_string())?;
     Ok((model, policy))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct ServeCommand {
+        #[command(flatten)]
+        serve: Serve,
+    }
+
+    fn config(flags: &[&str]) -> Config {
+        let words = ["serve", "--models", "models"].iter().chain(flags);
+        let command = ServeCommand::try_parse_from(words).expect("the flags are valid");
+        command.serve.config(None)
+    }
+
+    /// A default that is bounded by another setting follows it.
+    #[test]
+    fn flag_alone_is_within_the_bounds_of_the_defaults() {
+        assert_eq!(config(&[]), Config::default());
+        for flags in [
+            ["--deadline", "60s"],
+            ["--deadline", "1d"],
+            ["--body-limit", "1073741824"],
+            ["--connections", "100000"],
+            ["--backoff-least", "2m"],
+            ["--breaker-open", "2m"],
+            ["--breaker-probes", "3"],
+        ] {
+            assert_eq!(config(&flags).check(), Ok(()), "{flags:?}");
+        }
+        let flags = [
+            "--deadline",
+            "2m",
+            "--drain",
+            "1h",
+            "--breaker-probe-lease",
+            "5m",
+        ];
+        let config = config(&flags);
+        assert_eq!(config.drain, Duration::from_secs(3600));
+        assert_eq!(config.breaker.probe_lease, Duration::from_secs(300));
+    }
 }

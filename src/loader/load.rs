@@ -8,6 +8,7 @@ use thiserror::Error;
 use crate::background::in_background;
 use crate::executor::JobError;
 use crate::good_input::GoodInput;
+use crate::run_queue::RunQueue;
 use crate::runtime::{RuntimeError, try_with_probe};
 use crate::status::Loaded;
 use crate::stopwatch::Stopwatch;
@@ -167,6 +168,7 @@ impl LoadContext {
             session,
             probe,
             good_input: GoodInput::default(),
+            queue: RunQueue::default(),
             is_unverified,
             statistics: Arc::default(),
         })

@@ -28,6 +28,7 @@ const LOAD_SECONDS: [f64; 14] = [
 pub(super) struct Families {
     pub(super) prediction_success: Family<ModelLabel, Counter>,
     pub(super) prediction_failure: Family<ReasonLabels, Counter>,
+    pub(super) prediction_left_queue: Family<ReasonLabels, Counter>,
     pub(super) prediction_duration: Family<ModelLabel, Histogram>,
     pub(super) breaker_state: Family<StateLabels, Gauge>,
     pub(super) breaker_transitions: Family<TransitionLabels, Counter>,
@@ -54,6 +55,7 @@ impl Families {
         Self {
             prediction_success: Family::default(),
             prediction_failure: Family::default(),
+            prediction_left_queue: Family::default(),
             prediction_duration: predictions(),
             breaker_state: Family::default(),
             breaker_transitions: Family::default(),
@@ -86,6 +88,11 @@ impl Families {
             "prediction_failure",
             "Prediction requests that failed, by reason",
             f.prediction_failure,
+        );
+        registry.register(
+            "prediction_left_queue",
+            "Prediction requests that left the queue without a run: overloaded (the deadline passed) or cancelled (the client closed the connection)",
+            f.prediction_left_queue,
         );
         registry.register(
             "prediction_duration_seconds",

@@ -22,6 +22,7 @@ pub(crate) struct ModelMetrics {
     families: Families,
     prediction_success: Counter,
     prediction_failures: Vec<(Reason, Counter)>,
+    left_queue: Vec<(Reason, Counter)>,
     prediction_duration: Histogram,
     breaker_rejected: Counter,
     load_duration: Histogram,
@@ -54,6 +55,7 @@ impl ModelMetrics {
         let metrics = Self {
             prediction_success: families.prediction_success.get_or_create_owned(&label),
             prediction_failures: by_reason(&families.prediction_failure, &Reason::OF_PREDICTIONS),
+            left_queue: by_reason(&families.prediction_left_queue, &Reason::OF_DEPARTURES),
             prediction_duration: families.prediction_duration.get_or_create_owned(&label),
             breaker_rejected: families.breaker_rejected.get_or_create_owned(&label),
             load_duration: families.load_duration.get_or_create_owned(&label),
@@ -94,6 +96,12 @@ impl ModelMetrics {
         } else if reason == Reason::Overloaded {
             self.requests_shed.inc();
         }
+    }
+
+    /// Counts a prediction request that left the queue without a run. The reason is one of
+    /// [`Reason::OF_DEPARTURES`].
+    pub(crate) fn left_queue(&self, reason: Reason) {
+        count(&self.left_queue, reason);
     }
 
     pub(crate) fn prediction_took(&self, time: Duration) {

@@ -16,6 +16,8 @@ fn model_series_all_exist_from_the_start() {
     for series in [
         r#"prediction_success_total{model="m"}"#,
         r#"prediction_failure_total{model="m",reason="circuit_open"}"#,
+        r#"prediction_left_queue_total{model="m",reason="overloaded"}"#,
+        r#"prediction_left_queue_total{model="m",reason="cancelled"}"#,
         r#"prediction_duration_seconds_count{model="m"}"#,
         r#"circuit_breaker_state{model="m",state="open"}"#,
         r#"circuit_breaker_transitions_total{model="m",from="closed",to="open"}"#,

@@ -109,7 +109,7 @@ impl SessionThreads {
         work: impl FnOnce(Arc<ThreadPool>) -> T + Send + 'static,
     ) -> T {
         if let Some(pool) = self.0.current_pool() {
-            return work(pool);
+            return self.0.measure(|| work(pool));
         }
         let (sender, receiver) = sync_channel(1);
         let shared = Arc::clone(&self.0);
@@ -118,7 +118,7 @@ impl SessionThreads {
                 .current_pool()
                 .expect("queued work runs on a session thread");
             // The receiver below waits for the result, so sending cannot fail.
-            let _ = sender.send(catch(|| work(pool)));
+            let _ = sender.send(catch(|| shared.measure(|| work(pool))));
         }));
         match receiver.recv() {
             Ok(Ok(result)) => result,
@@ -141,14 +141,21 @@ impl Shared {
     fn serve(self: Arc<Self>, pool: Arc<ThreadPool>) {
         CURRENT.set(Some((Arc::clone(&self), pool)));
         while let Some(work) = self.next() {
-            let stopwatch = Stopwatch::start();
             // The work reports its own panics, and the thread must survive them.
             let _ = catch(work);
-            let is_long = stopwatch.elapsed() >= WORTH_SPREADING;
-            self.is_long.store(is_long, Ordering::Relaxed);
             self.lock().busy -= 1;
         }
         CURRENT.set(None);
+    }
+
+    /// Runs the model, and notes whether the run was long.
+    // Queued work need not run the model: a client that has gone leaves work that does nothing.
+    fn measure<T>(&self, run: impl FnOnce() -> T) -> T {
+        let stopwatch = Stopwatch::start();
+        let result = run();
+        let is_long = stopwatch.elapsed() >= WORTH_SPREADING;
+        self.is_long.store(is_long, Ordering::Relaxed);
+        result
     }
 
     fn next(&self) -> Option<Work> {
@@ -303,6 +310,17 @@ mod tests {
             pool_threads(pool)
         });
         assert_eq!(shared_run, 1, "another run is under way");
+    }
+
+    #[test]
+    fn work_without_a_run_says_nothing_about_runs() {
+        let session = session(2);
+        session.0.is_long.store(true, Ordering::Relaxed);
+        let (sender, receiver) = channel();
+        session.spawn(Box::new(move || sender.send(()).unwrap()));
+        receiver.recv().unwrap();
+        until_idle(&session);
+        assert!(session.0.is_long.load(Ordering::Relaxed));
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn invalid_setting_is_refused_with_its_line() {
         "reload.backoff_most: expected no less",
     );
     assert_refused(
-        "deadline = \"3m\"\ndrain = \"4m\"",
+        "deadline = \"3m\"\nbreaker-probe-lease = \"2m\"",
         "breaker.probe_lease: expected longer than deadline, found 120s with a deadline of 180s",
     );
     assert_refused(

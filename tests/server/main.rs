@@ -33,6 +33,7 @@ mod poisonous_inputs;
 mod policy;
 mod probe;
 mod quarantine;
+mod queue;
 mod readiness;
 mod real_time;
 mod refusals;

@@ -3,8 +3,9 @@
 use crate::{LIMIT, until};
 use clarity::{
     OnnxRuntime, RunError, Runtime, RuntimeError, Session, Tensor, TensorData, TensorSpec,
-    VerifiedVersion,
+    VerifiedVersion, Work,
 };
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -40,7 +41,20 @@ pub struct FaultSwitch {
 #[derive(Debug)]
 pub struct FaultyRuntime {
     inner: OnnxRuntime,
+    /// Whether runs wait for the session's own threads.
+    is_queued: bool,
+    /// The only model that follows the switch; `None` for all models.
+    only: Option<String>,
     state: Arc<SwitchState>,
+}
+
+impl FaultyRuntime {
+    /// Models other than `model` run as usual, and are not counted.
+    #[must_use]
+    pub fn only(self, model: &str) -> Self {
+        let only = Some(model.to_owned());
+        Self { only, ..self }
+    }
 }
 
 #[derive(Debug)]
@@ -79,6 +93,26 @@ impl FaultSwitch {
     pub fn runtime(&self) -> FaultyRuntime {
         FaultyRuntime {
             inner: OnnxRuntime::new(),
+            is_queued: false,
+            only: None,
+            state: Arc::clone(&self.state),
+        }
+    }
+
+    /// Like [`runtime`](Self::runtime), with `threads` threads for each session. Further runs wait
+    /// in the queue, as with the real runtime. The sessions of [`runtime`](Self::runtime) have no
+    /// queue: their runs occupy the threads of the executor.
+    ///
+    /// # Panics
+    ///
+    /// When `threads` is 0.
+    #[must_use]
+    pub fn queued_runtime(&self, threads: usize) -> FaultyRuntime {
+        let threads = NonZeroUsize::new(threads).expect("a session has at least one thread");
+        FaultyRuntime {
+            inner: OnnxRuntime::new().threads(threads),
+            is_queued: true,
+            only: None,
             state: Arc::clone(&self.state),
         }
     }
@@ -105,6 +139,14 @@ impl FaultSwitch {
         until("a run of the model", || self.runs() >= runs).await;
     }
 
+    /// Ends one run that hangs, or the next one that would hang.
+    pub fn release_one(&self) {
+        if let Some(release) = &*lock(&self.state.release) {
+            // The receiver lives as long as this switch.
+            let _ = release.send(());
+        }
+    }
+
     /// Ends all runs that hang, and all that would hang later.
     pub fn release(&self) {
         lock(&self.state.release).take();
@@ -113,9 +155,15 @@ impl FaultSwitch {
 
 impl Runtime for FaultyRuntime {
     fn load(&self, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError> {
+        let model = version.manifest().model().as_str();
+        let is_other = self.only.as_ref().is_some_and(|only| only != model);
         let session = self.inner.load(version)?;
+        if is_other {
+            return Ok(session);
+        }
         Ok(Box::new(FaultySession {
             session,
+            is_queued: self.is_queued,
             state: Arc::clone(&self.state),
         }))
     }
@@ -123,6 +171,7 @@ impl Runtime for FaultyRuntime {
 
 struct FaultySession {
     session: Box<dyn Session>,
+    is_queued: bool,
     state: Arc<SwitchState>,
 }
 
@@ -153,6 +202,13 @@ impl Session for FaultySession {
                 let _ = lock(&self.state.released).recv_timeout(LIMIT);
                 self.session.run(inputs)
             }
+        }
+    }
+
+    fn spawn(&self, work: Work) -> Result<(), Work> {
+        match self.is_queued {
+            true => self.session.spawn(work),
+            false => Err(work),
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
-/// Runs jobs inline, counts the inferences of each model, and can hold jobs back.
+/// Runs jobs inline, counts the inferences of each model, and can hold jobs back. Jobs that have
+/// left the queue do not count towards its capacity.
 #[derive(Debug)]
 pub struct HoldingExecutor {
     state: Mutex<ExecutorState>,
@@ -104,8 +105,11 @@ impl Executor for HoldingExecutor {
 }
 
 impl ExecutorState {
-    fn is_full(&self) -> bool {
-        self.capacity
-            .is_some_and(|capacity| self.held.len() >= capacity)
+    fn is_full(&mut self) -> bool {
+        let Some(capacity) = self.capacity else {
+            return false;
+        };
+        self.held.retain(|job| !job.has_left());
+        self.held.len() >= capacity
     }
 }

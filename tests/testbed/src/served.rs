@@ -2,7 +2,8 @@
 
 use crate::{Client, FaultSwitch, HoldingExecutor, Repository, metric, seeded_config};
 use clarity::{
-    BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, ListenAddress, ReadyWhen, Server,
+    BlockingPool, BreakerConfig, BreakerHandle, BreakerSnapshot, ListenAddress, ReadyWhen, Runtime,
+    Server,
 };
 use clarity_chaos::{Context, Result};
 use std::net::SocketAddr;
@@ -127,6 +128,24 @@ impl Served {
             Arc::new(HoldingExecutor::new()),
         )
         .await
+    }
+
+    /// Like [`start_on_threads`](Self::start_on_threads), with models of `runtime` in this pool.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot start.
+    pub async fn start_with_runtime(
+        cx: &Context,
+        repository: &Repository,
+        runtime: impl Runtime,
+        pool: &BlockingPool,
+    ) -> Result<Self> {
+        let builder = Server::builder(repository.root())
+            .config(seeded_config(cx.seed()))
+            .runtime(runtime)
+            .executor(pool.clone());
+        Self::bind(cx, builder, Arc::new(HoldingExecutor::new())).await
     }
 
     async fn bind(
