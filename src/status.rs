@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::good_input::GoodInput;
 use crate::manifest::Manifest;
 use crate::metrics::VersionStatistics;
-use crate::{Digest, IgnoredEntry, ModelName, Probe, Reason, Session, Version};
+use crate::{Digest, IgnoredEntry, ModelName, Probe, Reason, Session, Trial, Version};
 
 /// The status of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,6 +148,8 @@ pub(crate) struct Loaded {
     pub(crate) probe: Option<Probe>,
     /// The last input that the version answered; empty if the version has a probe.
     pub(crate) good_input: GoodInput,
+    /// The result of the trial before the version was swapped in.
+    pub(crate) trial: Trial,
     /// Whether the version has no manifest on disk.
     pub(crate) is_unverified: bool,
     pub(crate) statistics: Arc<VersionStatistics>,

@@ -1,5 +1,6 @@
 //! Tests of the server as a client sees it: real files, real sockets, one module for each topic.
 
+mod attributes;
 mod binary;
 mod bodies;
 mod breaker;
@@ -37,8 +38,10 @@ mod scrape;
 mod scrub;
 mod statistics;
 mod strangers;
+mod unprobed;
 mod unread_bodies;
 mod vetting;
+mod wrong_rank;
 
 /// The path of the binary `clarity`.
 const CLARITY: &str = env!("CARGO_BIN_EXE_clarity");
