@@ -144,7 +144,13 @@ impl Vetting {
                 program,
                 args,
                 limits,
-            } => child::ask(program, args, limits, version, record, on_step).map(Some),
+            } => {
+                let mut vetted = child::ask(program, args, limits, version, record, on_step)?;
+                // Takes only the answer from the child: a hostile model could replace the request.
+                let recorded = vetted.recorded.take().zip(version.probe().ok().flatten());
+                vetted.recorded = recorded.map(|(recorded, probe)| probe.with_answer_of(recorded));
+                Ok(Some(vetted))
+            }
         }
     }
 

@@ -69,8 +69,7 @@ impl VettingArgs {
     ) -> Result<(), Box<dyn std::error::Error>> {
         progress.set_step("verifying");
         let version = staged.open()?;
-        let probe = version.probe()?;
-        let record = probe.as_ref().is_some_and(|probe| !probe.has_outputs());
+        let record = version.probe()?.is_some_and(|probe| !probe.has_outputs());
         let vetting = self.vetting()?;
         let on_step = |step: &str| progress.set_step(format!("vetting: {step}"));
         let vetted = match vetting.vet_with(&version, record, &on_step)? {
@@ -85,9 +84,9 @@ impl VettingArgs {
                 Vetted::new(try_with(&OnnxRuntime::new(), version, &options)?, record)
             }
         };
-        if let (Some(probe), Some(recorded)) = (probe, vetted.recorded) {
+        if let Some(recorded) = vetted.recorded {
             progress.set_step("recording the probe");
-            staged.add_probe(&probe.with_answer_of(recorded))?;
+            staged.add_probe(&recorded)?;
         }
         if let Some(why) = vetted.trial.unprobed_detail() {
             staged.set_unprobed(why)?;

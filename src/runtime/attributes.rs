@@ -5,14 +5,14 @@
 //! verified bytes, before rten parses them. It also removes names of dimensions that are no names
 //! ([`is_name`]): rten takes two dimensions of the same name as equal.
 //!
-//! | operator | attribute | the standard's default |
-//! |---|---|---|
-//! | `Conv`, `ConvInteger`, `ConvTranspose` | `strides`, `dilations`, `pads` | 1, 1, 0 along each axis; `kernel_shape` follows from the weights |
-//! | `MaxPool`, `AveragePool` | `strides` | 1 along each axis |
-//! | `LSTM`, `GRU` | `hidden_size` | follows from the recurrence weights |
-//! | `QuantizeLinear` | `axis` | 1 |
-//! | `Softmax`, `LogSoftmax` before version 13 | `axis` | 1 |
-//! | `Concat` before version 4 | `axis` | 1 |
+//! The defaults are:
+//!
+//! - `Conv`, `ConvInteger`, `ConvTranspose`: `strides` and `dilations` of 1 and `pads` of 0 along
+//!   each axis. The number of axes follows from the weights if `kernel_shape` is missing, too.
+//! - `MaxPool`, `AveragePool`: `strides` of 1 along each axis.
+//! - `LSTM`, `GRU`: `hidden_size` follows from the recurrence weights.
+//! - `QuantizeLinear`: `axis` 1.
+//! - `Softmax`, `LogSoftmax` before version 13 and `Concat` before version 4: `axis` 1.
 //!
 //! The field numbers come from
 //! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).

@@ -36,8 +36,8 @@ pub(crate) struct TriedVersion {
 
 /// The parameters of a trial.
 pub(crate) struct TrialOptions<'a> {
-    /// The result of an earlier trial of the same bytes in another process, if any. Generated inputs
-    /// that were refused there are not tried again.
+    /// The result of an earlier trial of the same bytes in another process, if any. Generated
+    /// inputs that were refused there are not tried again.
     pub(crate) before: Option<&'a Trial>,
     /// The time after which no run on a generated input begins.
     pub(crate) warm_up: Duration,
