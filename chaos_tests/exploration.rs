@@ -6,7 +6,7 @@
 
 #![cfg(target_os = "linux")]
 
-use clarity::{ModelName, QuarantineCause, Store, Version};
+use clarity::{ModelName, Probe, QuarantineCause, Store, Version};
 use clarity_chaos::explore::{Crash, Errno, InjectedFailure, PowerLoss};
 use clarity_chaos::{Context, Result, chaos};
 use clarity_testbed::{MODEL, MODEL_BYTES, Repository};
@@ -98,6 +98,43 @@ fn publishing_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
                 );
                 assert_no_debris(dir)
             })?;
+    assert!(explored.points > 5 && explored.states > 5, "{explored:?}");
+    Ok(())
+}
+
+/// Publishes the files of version 1 again, with a probe, as `clarity probe` does.
+fn publish_with_probe(dir: &Path) -> Result {
+    let store = Store::new(dir.join("models"));
+    let mut staged = store.stage_again(&model(), version(1))?;
+    let request = Probe::parse(br#"{"inputs": []}"#)?;
+    staged.add_probe(&request)?;
+    // The recorded answer replaces the request.
+    staged.add_probe(&request)?;
+    staged.publish()?;
+    Ok(())
+}
+
+/// A version gets a probe many times. Each time has another crash point. The old version must be
+/// whole, and the version with the probe must be whole or absent.
+#[chaos(non_destructive, timeout = "120s")]
+fn a_probe_survives_every_crash_and_loss_of_power(cx: Context) -> Result {
+    Repository::with_model(&cx)?;
+    let explored = cx.explore().power_loss(PowerLoss::Posix).crash_everywhere(
+        publish_with_probe,
+        |dir, crash| {
+            let store = Store::new(dir.join("models"));
+            let versions = store.versions(&model())?.entries;
+            for version in &versions {
+                let opened = store.open(&model(), *version)?;
+                let bytes = opened.files().values().next();
+                assert_eq!(bytes.map(Vec::as_slice), Some(MODEL_BYTES), "{version}");
+                assert_eq!(opened.probe()?.is_some(), version.get() == 2);
+            }
+            let count = versions.len();
+            assert!(count == 2 || (count == 1 && !crash.acknowledged()));
+            assert_no_debris(dir)
+        },
+    )?;
     assert!(explored.points > 5 && explored.states > 5, "{explored:?}");
     Ok(())
 }

@@ -11,6 +11,7 @@ mod info;
 mod list;
 mod logs;
 mod open_files;
+mod probe;
 mod progress;
 mod quarantine;
 mod remove;
@@ -40,6 +41,7 @@ const USAGE: u8 = 2;
 const HELP: &str = "\
 Examples:
   clarity add cole_kripke model.onnx --models models   publish version 1, or the next one
+  clarity probe cole_kripke request.json --models models  publish it again with a known answer
   clarity verify --models models                       read everything again and compare digests
   clarity rollback cole_kripke --models models         go back to the version before
   clarity serve --models models                        answer on http://127.0.0.1:8080
@@ -62,6 +64,7 @@ struct Cli {
 enum Command {
     Serve(Box<serve::Serve>),
     Add(add::Add),
+    Probe(probe::ProbeCommand),
     Verify(verify::Verify),
     List(list::List),
     Info(info::Info),
@@ -119,6 +122,7 @@ pub fn run() -> ExitCode {
     let result = match command {
         Command::Serve(serve) => serve.run(),
         Command::Add(add) => add.run(),
+        Command::Probe(probe) => probe.run(),
         Command::Verify(verify) => verify.run(),
         Command::List(list) => list.run(),
         Command::Info(info) => info.run(),

@@ -257,7 +257,9 @@ const fn kind(error: &RunError) -> &'static str {
         RunError::Refused { .. } => "the model refused the input",
         RunError::Failed(_) => "the model failed with an error",
         RunError::Panicked(_) => "the model panicked",
-        RunError::UnexpectedOutput { .. } => "an output differs from its declaration",
+        RunError::UnexpectedOutput { .. } | RunError::UnexpectedRank { .. } => {
+            "an output differs from its declaration"
+        }
         RunError::NotFinite { .. } => "an output is not finite",
     }
 }

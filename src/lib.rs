@@ -117,13 +117,13 @@ pub use self::probe::{Probe, ProbeError, Tolerance};
 pub use self::ready_when::{InvalidReadyWhen, ReadyWhen};
 pub use self::reason::Reason;
 pub use self::registry::{Registry, StatusWatch, UnknownModel};
-pub use self::runtime::{OnnxRuntime, Runtime, RuntimeError, try_version};
+pub use self::runtime::{OnnxRuntime, Runtime, RuntimeError, Trial, try_version};
 pub use self::server::{BindError, Server, ServerBuilder};
 pub use self::session::{RunError, Session, Work};
 pub use self::status::{ModelStatus, VersionStatus};
 pub use self::store::{
-    IgnoredEntry, Listing, PublishError, Quarantine, QuarantineCause, Source, Staged, Store,
-    VerifiedVersion, VerifyError,
+    IgnoredEntry, Listing, PublishError, Quarantine, QuarantineCause, RestageError, Source, Staged,
+    Store, VerifiedVersion, VerifyError,
 };
 pub use self::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
 pub use self::version::{InvalidVersion, Version};

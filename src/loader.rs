@@ -273,6 +273,10 @@ impl Loader {
         if let (Some(_), Some((version, digest))) = (&fresh, serving) {
             self.metrics.now_serving(version, digest);
             tracing::info!(model = %self.model, %version, %digest, "model version loaded");
+            if let Some(loaded) = &loaded {
+                self.metrics
+                    .serving_unprobed(loaded.trial.unprobed_detail().is_some());
+            }
         }
         self.state.send_replace(ModelState {
             loaded,

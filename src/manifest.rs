@@ -3,6 +3,7 @@
 mod file_path;
 mod file_table;
 mod nonfinite_outputs;
+mod trial;
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -38,6 +39,9 @@ use crate::{Digest, ModelName, Version};
 /// `allow_nonfinite` is optional. It declares outputs that may hold NaN and infinite values: see
 /// [`NonFiniteOutputs`].
 ///
+/// `output_ranks` and `unprobed` are optional, too: see [`output_ranks`](Self::output_ranks) and
+/// [`unprobed`](Self::unprobed).
+///
 /// Parsing treats a manifest as hostile input: it refuses unknown fields, duplicate fields and
 /// duplicate files. Later additions to this file format will use another `manifest_version`.
 // An unknown field could require a check that this release does not make, such as the check of a
@@ -61,6 +65,16 @@ pub struct Manifest {
         deserialize_with = "present"
     )]
     allow_nonfinite: Option<NonFiniteOutputs>,
+    /// Written only if the declaration of an output is overridden.
+    #[serde(
+        default,
+        skip_serializing_if = "BTreeMap::is_empty",
+        deserialize_with = "trial::deserialize_ranks"
+    )]
+    output_ranks: BTreeMap<String, Option<u8>>,
+    /// Written only if the version is unprobed, never as null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unprobed: Option<String>,
     #[serde(deserialize_with = "file_table::deserialize")]
     files: BTreeMap<FilePath, FileEntry>,
 }
@@ -194,6 +208,8 @@ impl Manifest {
             created_at,
             probe: None,
             allow_nonfinite: None,
+            output_ranks: BTreeMap::new(),
+            unprobed: None,
             files,
         };
         manifest.check().map(|()| manifest)

@@ -126,6 +126,19 @@ impl Probe {
         json
     }
 
+    /// Whether the probe contains an answer.
+    pub(crate) fn has_outputs(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
+    /// The same probe with the answer of `recorded`.
+    pub(crate) fn with_answer_of(self, recorded: Self) -> Self {
+        Self {
+            outputs: recorded.outputs,
+            ..self
+        }
+    }
+
     /// Records the model's answer as the known answer. [Runs](Self::run) the probe instead if it
     /// already has outputs.
     ///

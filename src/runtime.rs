@@ -1,8 +1,11 @@
 //! Model runtimes, which make sessions from verified bytes.
 
+mod attributes;
 mod declared_tensors;
 mod onnx;
+mod protobuf;
 mod session_threads;
+mod trial;
 mod warm_up;
 mod weights;
 
@@ -12,9 +15,10 @@ use std::fmt;
 use thiserror::Error;
 
 pub use self::onnx::OnnxRuntime;
-use self::warm_up::warm_up;
+pub use self::trial::Trial;
+pub(crate) use self::trial::{DEFAULT_WARM_UP, TrialOptions, TriedVersion, try_with};
 use crate::panics::catch;
-use crate::{NonFiniteOutputs, Probe, ProbeError, RunError, Session, TensorSpec, VerifiedVersion};
+use crate::{NonFiniteOutputs, ProbeError, RunError, Session, TensorSpec, VerifiedVersion};
 
 /// Loads models. The server comes with [`OnnxRuntime`]; another model runtime can wrap or replace
 /// it.
@@ -51,16 +55,39 @@ pub enum RuntimeError {
     /// The runtime panicked during the load.
     #[error("the runtime panicked while loading: {0}")]
     Panicked(String),
-    /// The model failed its warm-up, a run on generated inputs.
-    #[error("the warm-up failed: {0}")]
+    /// An output of a run on generated inputs does not have the declared datatype or rank, or is
+    /// not finite.
+    #[error("the warm-up failed: {}{}", .0, remedy(.0))]
     WarmUp(#[source] RunError),
     /// The model did not pass its probe.
-    #[error("the probe failed: {0}")]
+    #[error("the probe failed: {}{}", .0, remedy_of_probe(.0))]
     Probe(#[source] ProbeError),
+}
+
+fn remedy_of_probe(error: &ProbeError) -> String {
+    match error {
+        ProbeError::Run(error @ RunError::UnexpectedRank { .. }) => remedy(error),
+        _ => String::new(),
+    }
+}
+
+/// How to serve a good model that failed its warm-up.
+fn remedy(error: &RunError) -> String {
+    match error {
+        RunError::NotFinite { .. } => {
+            ": if real inputs do not do this, publish the version with a probe".to_owned()
+        }
+        RunError::UnexpectedRank { output, found, .. } => {
+            format!(": to override the declaration, publish with --output-rank {output}={found}")
+        }
+        _ => String::new(),
+    }
 }
 
 /// Loads a version and runs its probe. Runs the model on generated inputs instead if the version
 /// has no probe. A server does the same before it serves a version.
+///
+/// A version without a probe that refuses each generated input is not an error.
 ///
 /// # Errors
 ///
@@ -69,21 +96,7 @@ pub fn try_version(
     runtime: &dyn Runtime,
     version: VerifiedVersion,
 ) -> Result<Box<dyn Session>, RuntimeError> {
-    try_with_probe(runtime, version).map(|(session, _)| session)
-}
-
-/// Like [`try_version`], but also returns the version's probe, for later runs on the session.
-pub(crate) fn try_with_probe(
-    runtime: &dyn Runtime,
-    version: VerifiedVersion,
-) -> Result<(Box<dyn Session>, Option<Probe>), RuntimeError> {
-    let probe = version.probe().map_err(RuntimeError::Probe)?;
-    let session = load(runtime, version)?;
-    match &probe {
-        Some(probe) => probe.run(&*session).map_err(RuntimeError::Probe)?,
-        None => warm_up(&*session)?,
-    }
-    Ok((session, probe))
+    try_with(runtime, version, &TrialOptions::default()).map(|tried| tried.session)
 }
 
 /// Loads a version, and turns a panic of the runtime into an error. Checks that the outputs in the

@@ -69,15 +69,27 @@ pub enum RunError {
     /// The model panicked.
     #[error("the model panicked: {0}")]
     Panicked(String),
-    /// The datatype or rank of an output differs from the model's declaration.
+    /// The datatype of an output differs from the model's declaration.
     #[error("output {output}: expected {expected}, found {found}")]
     UnexpectedOutput {
         /// The name of the output.
         output: String,
-        /// The declared datatype or rank.
+        /// The declared datatype.
         expected: String,
-        /// The actual datatype or rank.
+        /// The actual datatype.
         found: String,
+    },
+    /// The number of dimensions of an output differs from the model's declaration.
+    ///
+    /// `output_ranks` in the [`Manifest`](crate::Manifest) overrides a wrong declaration.
+    #[error("output {output}: expected {expected} dimensions, found {found} dimensions")]
+    UnexpectedRank {
+        /// The name of the output.
+        output: String,
+        /// The declared number of dimensions.
+        expected: usize,
+        /// The actual number of dimensions.
+        found: usize,
     },
     /// An output contains a value that is infinite or not a number, and the version's manifest does
     /// not [allow](crate::Manifest::allow_nonfinite) it.
@@ -136,31 +148,28 @@ fn check_outputs(specs: &[TensorSpec], outputs: &[Tensor]) -> Result<(), RunErro
         )));
     }
     for (spec, tensor) in specs.iter().zip(outputs) {
-        let unexpected = |expected, found| RunError::UnexpectedOutput {
-            output: spec.name.clone(),
-            expected,
-            found,
-        };
+        let output = || spec.name.clone();
         if spec.datatype != tensor.datatype() {
-            return Err(unexpected(
-                spec.datatype.to_string(),
-                tensor.datatype().to_string(),
-            ));
+            return Err(RunError::UnexpectedOutput {
+                output: output(),
+                expected: spec.datatype.to_string(),
+                found: tensor.datatype().to_string(),
+            });
         }
         if let Some(shape) = &spec.shape
             && shape.len() != tensor.shape().len()
         {
-            let (expected, found) = (shape.len(), tensor.shape().len());
-            return Err(unexpected(
-                format!("{expected} dimensions"),
-                format!("{found} dimensions"),
-            ));
+            return Err(RunError::UnexpectedRank {
+                output: output(),
+                expected: shape.len(),
+                found: tensor.shape().len(),
+            });
         }
         if !spec.allow_nonfinite
             && let Some((position, found)) = tensor.first_not_finite()
         {
             return Err(RunError::NotFinite {
-                output: spec.name.clone(),
+                output: output(),
                 position,
                 found,
             });

@@ -10,7 +10,7 @@ use crate::good_input::GoodInput;
 use crate::manifest::Manifest;
 use crate::metrics::VersionStatistics;
 use crate::run_queue::RunQueue;
-use crate::{Digest, IgnoredEntry, ModelName, Probe, Reason, Session, Version};
+use crate::{Digest, IgnoredEntry, ModelName, Probe, Reason, Session, Trial, Version};
 
 /// The status of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +151,8 @@ pub(crate) struct Loaded {
     pub(crate) good_input: GoodInput,
     /// The predictions that wait for a thread of the session.
     pub(crate) queue: RunQueue,
+    /// The result of the trial before the version was swapped in.
+    pub(crate) trial: Trial,
     /// Whether the version has no manifest on disk.
     pub(crate) is_unverified: bool,
     pub(crate) statistics: Arc<VersionStatistics>,

@@ -12,14 +12,16 @@ mod limits;
 
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use thiserror::Error;
 
+pub(crate) use self::frame::Vetted;
 pub use self::limits::VettingLimits;
-use crate::runtime::{RuntimeError, try_version};
+use crate::runtime::{RuntimeError, TrialOptions, try_with};
 use crate::sanitize::sanitize_for_log;
-use crate::{ConfigError, Runtime, VerifiedVersion};
+use crate::{ConfigError, Runtime, Trial, VerifiedVersion};
 
 /// The stack size of the vetting thread, in bytes.
 // This stack is smaller than the 2 MiB stacks of Tokio's and rten's threads. A model that does not
@@ -35,7 +37,10 @@ pub struct Vetting(Isolation);
 
 #[derive(Clone, Debug)]
 enum Isolation {
-    InProcess,
+    InProcess {
+        /// The time after which no run on a generated input begins.
+        warm_up: Duration,
+    },
     Child {
         program: PathBuf,
         args: Vec<String>,
@@ -53,7 +58,7 @@ pub enum VettingError {
     /// The child ended without a verdict.
     #[error("the vetting process {outcome}{}", colon_prefixed(.stderr))]
     Died {
-        /// How the child ended, and the limit that it exceeded, if known.
+        /// How the child ended, the limit that it exceeded, and the step of the trial, if known.
         outcome: String,
         /// The last line of the child's standard error, shortened; may be empty.
         stderr: String,
@@ -86,7 +91,12 @@ fn colon_prefixed(stderr: &str) -> String {
 impl Vetting {
     /// Uses no vetting process: for trusted models, or for platforms without child processes.
     pub fn in_process() -> Self {
-        Self(Isolation::InProcess)
+        Self::in_process_within(VettingLimits::default().warm_up)
+    }
+
+    /// Like [`in_process`](Self::in_process). No run on a generated input begins after `warm_up`.
+    pub(crate) fn in_process_within(warm_up: Duration) -> Self {
+        Self(Isolation::InProcess { warm_up })
     }
 
     /// Vets each version in a child: runs `program` with `args`, and sends the verified bytes to
@@ -104,24 +114,51 @@ impl Vetting {
 
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         match &self.0 {
-            Isolation::InProcess => Ok(()),
+            Isolation::InProcess { .. } => Ok(()),
             Isolation::Child { limits, .. } => limits.check(),
         }
     }
 
-    /// Loads and runs a version in the child, if a child is configured. Blocks.
+    /// Loads and runs a version in the child, if a child is configured. Blocks. Returns the result
+    /// of the trial, or `None` if no child is configured.
     ///
     /// # Errors
     ///
     /// When the server must not load the version: see [`VettingError`].
-    pub fn vet(&self, version: &VerifiedVersion) -> Result<(), VettingError> {
+    pub fn vet(&self, version: &VerifiedVersion) -> Result<Option<Trial>, VettingError> {
+        let vetted = self.vet_with(version, false, &|_| {})?;
+        Ok(vetted.map(|vetted| vetted.trial))
+    }
+
+    /// Like [`vet`](Self::vet), but can also record the answer to the version's probe. `on_step`
+    /// gets the name of each step of the trial when the step begins.
+    pub(crate) fn vet_with(
+        &self,
+        version: &VerifiedVersion,
+        record: bool,
+        on_step: &(dyn Fn(&str) + Sync),
+    ) -> Result<Option<Vetted>, VettingError> {
         match &self.0 {
-            Isolation::InProcess => Ok(()),
+            Isolation::InProcess { .. } => Ok(None),
             Isolation::Child {
                 program,
                 args,
                 limits,
-            } => child::ask(program, args, limits, version),
+            } => {
+                let mut vetted = child::ask(program, args, limits, version, record, on_step)?;
+                // Takes only the answer from the child: a hostile model could replace the request.
+                let recorded = vetted.recorded.take().zip(version.probe().ok().flatten());
+                vetted.recorded = recorded.map(|(recorded, probe)| probe.with_answer_of(recorded));
+                Ok(Some(vetted))
+            }
+        }
+    }
+
+    /// The time after which no run on a generated input begins in this process.
+    pub(crate) fn warm_up(&self) -> Duration {
+        match &self.0 {
+            Isolation::InProcess { warm_up } => *warm_up,
+            Isolation::Child { limits, .. } => limits.warm_up,
         }
     }
 
@@ -136,21 +173,37 @@ impl Vetting {
     pub fn answer(
         runtime: &dyn Runtime,
         mut input: impl BufRead,
-        mut output: impl Write,
+        mut output: impl Write + Send,
     ) -> io::Result<()> {
         let request = frame::read_request(&mut input)?;
         die_with_parent()?;
         request.limits.apply_to_this_process(request.bytes)?;
         let version = VerifiedVersion::receive(request.manifest, &mut input)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-        let tried = std::thread::scope(|scope| {
+        let steps = Mutex::new(&mut output);
+        let on_step = |step: &str| {
+            let mut output = steps
+                .lock()
+                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            // An error is ignored: the verdict reports that the output is closed.
+            let _ = writeln!(output, "{step}").and_then(|()| output.flush());
+        };
+        let vet = || {
+            let options = TrialOptions {
+                before: None,
+                warm_up: request.limits.warm_up,
+                record: request.record,
+                on_step: &on_step,
+            };
+            try_with(runtime, version, &options).map(|tried| Vetted::new(tried, request.record))
+        };
+        let vetted = std::thread::scope(|scope| {
             let vetting = std::thread::Builder::new().stack_size(STACK_BYTES);
-            let vetting =
-                vetting.spawn_scoped(scope, || try_version(runtime, version).map(drop))?;
+            let vetting = vetting.spawn_scoped(scope, vet)?;
             let panicked = |_| Err(RuntimeError::Panicked("the thread ended".to_owned()));
             io::Result::Ok(vetting.join().unwrap_or_else(panicked))
         })?;
-        frame::write_verdict(&mut output, &tried.map_err(sanitize_for_log))
+        frame::write_verdict(&mut output, vetted.map_err(sanitize_for_log))
     }
 }
 

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::Args;
 
 use super::progress::Progress;
 use super::vetting::VettingArgs;
 use super::{CommandResult, ModelsArg, print, print_json};
-use crate::{
-    FilePath, Manifest, ModelName, NonFiniteOutputs, OnnxRuntime, Probe, Source, Staged,
-    try_version,
-};
+use crate::{FilePath, Manifest, ModelName, NonFiniteOutputs, Probe, Source, Staged};
 
 /// The name of the published model file. Existing model repositories use the same name.
 const ENTRY: &str = "model.onnx";
@@ -19,9 +17,13 @@ const ENTRY: &str = "model.onnx";
 /// Publish the next version of a model
 ///
 /// Copies the files into a hidden staging directory, with a manifest of their sizes and SHA-256
-/// digests. Then reads the version back and verifies it. Loads the version and runs it once on
-/// synthetic inputs, as a server does. One rename publishes the version. A server that watches the
-/// directory starts to serve the version automatically.
+/// digests. Then reads the version back and verifies it. Loads the version and runs it in the
+/// vetting process, as a server does: on the probe alone, if there is one, and otherwise on
+/// generated inputs. One rename publishes the version. A server that watches the directory starts
+/// to serve the version automatically.
+///
+/// A version without a probe that refuses every generated input is published as unprobed: nothing
+/// is known about its answers until it gets a probe.
 ///
 /// Exactly one file must be an ONNX model, which becomes model.onnx. Other files, such as external
 /// weights, keep their names.
@@ -47,6 +49,10 @@ pub(super) struct Add {
     /// model
     #[arg(long, value_name = "OUTPUT")]
     allow_nonfinite: Vec<String>,
+    /// Override the number of dimensions of an output that the model declares wrongly; `any` if the
+    /// number varies. May be repeated
+    #[arg(long = "output-rank", value_name = "OUTPUT=RANK")]
+    output_ranks: Vec<OutputRank>,
     /// Publish without loading the version first
     #[arg(long)]
     no_check: bool,
@@ -65,36 +71,34 @@ impl Add {
         if !self.allow_nonfinite.is_empty() {
             staged.allow_nonfinite(NonFiniteOutputs::of(&self.allow_nonfinite))?;
         }
+        let output_ranks = ranks(&self.output_ranks)?;
+        if !output_ranks.is_empty() {
+            staged.set_output_ranks(output_ranks)?;
+        }
         if let Some(probe) = &self.probe {
-            progress.set_step("recording the probe");
-            self.record(probe, &mut staged)
+            add_probe(probe, &mut staged)
                 .map_err(|error| format!("{}: {error}", probe.display()))?;
         }
-        progress.set_step("verifying");
-        let verified = staged.open()?;
-        if !self.no_check {
-            progress.set_step("vetting");
-            self.vetting
-                .try_out(verified)
-                .map_err(|error| format!("cannot publish {}: {error}", self.name))?;
+        if self.no_check {
+            progress.set_step("verifying");
+            staged.open()?;
+        } else {
+            let tried = self.vetting.try_out(&mut staged, &progress);
+            tried.map_err(|error| match &self.probe {
+                None => format!("cannot publish {}: {error}", self.name),
+                Some(probe) => {
+                    format!("cannot publish {}: {}: {error}", self.name, probe.display())
+                }
+            })?;
         }
         let manifest = staged.publish()?;
         drop(progress);
         if self.json {
             print_json(&manifest)?;
         } else {
-            print(format_args!("{}", summary(&manifest)))?;
+            print(format_args!("{}", published(&manifest)))?;
         }
         Ok(true)
-    }
-
-    /// Records the model's answer to `probe`, after vetting has shown that the model runs safely.
-    fn record(&self, probe: &Path, staged: &mut Staged) -> Result<(), Box<dyn std::error::Error>> {
-        let probe = Probe::parse(&std::fs::read(probe)?)?;
-        self.vetting.try_out(staged.open()?)?;
-        let session = try_version(&OnnxRuntime::new(), staged.open()?)?;
-        staged.add_probe(&probe.record(&*session)?)?;
-        Ok(())
     }
 
     /// Maps the published path of each file to its source.
@@ -131,7 +135,48 @@ fn name_of(file: &Path) -> Result<&str, String> {
     name.ok_or_else(|| format!("{}: expected a file name in UTF-8", file.display()))
 }
 
-fn summary(manifest: &Manifest) -> String {
+fn add_probe(probe: &Path, staged: &mut Staged) -> Result<(), Box<dyn std::error::Error>> {
+    staged.add_probe(&Probe::parse(&std::fs::read(probe)?)?)?;
+    Ok(())
+}
+
+/// The overridden rank of an output. `None` stands for any rank.
+#[derive(Clone, Debug)]
+pub(super) struct OutputRank {
+    output: String,
+    rank: Option<u8>,
+}
+
+impl FromStr for OutputRank {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("expected OUTPUT=RANK with a number or `any`, found {text:?}");
+        // The name of an output may contain an equals sign.
+        let (output, rank) = text.rsplit_once('=').ok_or_else(expected)?;
+        let rank = match rank {
+            "any" => None,
+            number => Some(number.parse().map_err(|_| expected())?),
+        };
+        Ok(Self {
+            output: output.to_owned(),
+            rank,
+        })
+    }
+}
+
+pub(super) fn ranks(given: &[OutputRank]) -> Result<BTreeMap<String, Option<u8>>, String> {
+    let mut ranks = BTreeMap::new();
+    for OutputRank { output, rank } in given {
+        if ranks.insert(output.clone(), *rank).is_some() {
+            return Err(format!("--output-rank {output}: the output is given twice"));
+        }
+    }
+    Ok(ranks)
+}
+
+/// Describes a version that was just published.
+pub(super) fn published(manifest: &Manifest) -> String {
     let bytes: u64 = manifest.files().values().map(|file| file.size).sum();
     let files = manifest.files().len();
     let (model, version, digest) = (manifest.model(), manifest.version(), manifest.digest());
@@ -139,7 +184,23 @@ fn summary(manifest: &Manifest) -> String {
     let allowed = allowed.map_or_else(String::new, |outputs| {
         format!(", may be NaN or infinite: {outputs}")
     });
-    format!(
-        "published {model} {version}: {files} file(s), {bytes} bytes, SHA-256 of {ENTRY} {digest}{allowed}\n"
-    )
+    let entry = manifest.entry();
+    let mut text = format!(
+        "published {model} {version}: {files} file(s), {bytes} bytes, SHA-256 of {entry} {digest}{allowed}\n"
+    );
+    if let Some(probe) = manifest.probe() {
+        let digest = manifest.files()[probe].sha256;
+        text += &format!("probe recorded: SHA-256 of {probe} {digest}\n");
+    }
+    text + &unprobed_notice(manifest)
+}
+
+/// Tells how to give an unprobed version a probe. Empty for other versions.
+pub(super) fn unprobed_notice(manifest: &Manifest) -> String {
+    manifest.unprobed().map_or_else(String::new, |why| {
+        let model = manifest.model();
+        format!(
+            "unprobed: {why}\nadd a probe with a real request: clarity probe {model} request.json\n"
+        )
+    })
 }

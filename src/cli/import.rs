@@ -10,6 +10,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use self::checksums::{Checksums, ModelChecksums};
+use super::progress::Progress;
 use super::vetting::VettingArgs;
 use super::{CommandResult, ModelsArg, print, print_json};
 use crate::{FilePath, Manifest, ModelName, Source, Store, Version};
@@ -103,7 +104,7 @@ impl Import {
             .keys()
             .map(|path| (path.clone(), source(path)))
             .collect();
-        let staged = store.stage(&model, entry(&promised)?, &sources)?;
+        let mut staged = store.stage(&model, entry(&promised)?, &sources)?;
         // Staging hashed the bytes while it copied them, so the manifest lists the digests of the
         // published bytes.
         for (path, found) in staged.manifest().files() {
@@ -118,7 +119,8 @@ impl Import {
             }
         }
         if !self.no_check {
-            self.vetting.try_out(staged.open()?)?;
+            let progress = Progress::of_steps(self.json);
+            self.vetting.try_out(&mut staged, &progress)?;
         }
         Ok(Imported::Published(staged.publish()?))
     }
@@ -157,7 +159,11 @@ fn entry(promised: &BTreeMap<FilePath, crate::FileEntry>) -> Result<&FilePath> {
 impl Imported {
     fn to_line(&self, name: &str) -> String {
         match self {
-            Self::Published(manifest) => format!("published {name} {}\n", manifest.version()),
+            Self::Published(manifest) => format!(
+                "published {name} {}\n{}",
+                manifest.version(),
+                super::add::unprobed_notice(manifest)
+            ),
             Self::AlreadyPublished(version) => {
                 format!("{name} {version} already has these files\n")
             }
@@ -168,7 +174,11 @@ impl Imported {
     fn to_json(&self, name: &str) -> Value {
         match self {
             Self::Published(manifest) => {
-                json!({ "model": name, "ok": true, "published": true, "version": manifest.version() })
+                let mut published = json!({ "model": name, "ok": true, "published": true, "version": manifest.version() });
+                if let Some(why) = manifest.unprobed() {
+                    published["unprobed"] = json!(why);
+                }
+                published
             }
             Self::AlreadyPublished(version) => {
                 json!({ "model": name, "ok": true, "published": false, "version": version })

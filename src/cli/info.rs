@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{CommandResult, ModelsArg, print, print_json};
+use crate::sanitize::sanitize_for_log;
 use crate::{Manifest, ModelName, Quarantine, VerifyError, Version};
 
 /// Show a model: its versions, their files, and their quarantines
@@ -80,6 +81,21 @@ impl VersionDetails {
         if let Some(held) = &self.quarantine {
             let (cause, since, detail) = (held.cause().as_str(), held.since(), held.detail());
             let _ = writeln!(text, "  quarantined since {since} ({cause}): {detail}");
+        }
+        if let Ok(manifest) = &self.manifest {
+            if let Some(why) = manifest.unprobed() {
+                let _ = writeln!(text, "  unprobed: {why}");
+                let model = manifest.model();
+                let _ = writeln!(text, "  add a probe: clarity probe {model} request.json");
+            }
+            for (output, rank) in manifest.output_ranks() {
+                let output = sanitize_for_log(output);
+                let rank = rank.map_or_else(|| "any number of".to_owned(), |rank| rank.to_string());
+                let _ = writeln!(
+                    text,
+                    "  output {output}: {rank} dimensions, against the model's declaration"
+                );
+            }
         }
         for (path, file) in self.manifest.iter().flat_map(|manifest| manifest.files()) {
             let _ = writeln!(text, "  {}  {:>12} bytes  {path}", file.sha256, file.size);

@@ -58,6 +58,7 @@ impl List {
                 "FILES",
                 "BYTES",
                 "PUBLISHED",
+                "PROBE",
                 "QUARANTINE",
                 "SHA-256",
             ]);
@@ -69,7 +70,7 @@ impl List {
 }
 
 impl Row {
-    fn to_cells(&self) -> [String; 7] {
+    fn to_cells(&self) -> [String; 8] {
         let [model, version] = [self.model.to_string(), self.version.to_string()];
         let none = String::new;
         let held = self.quarantine.as_ref();
@@ -86,6 +87,7 @@ impl Row {
                     files,
                     bytes,
                     manifest.created_at().to_owned(),
+                    probe(manifest).to_owned(),
                     held,
                     manifest.digest().to_string(),
                 ]
@@ -93,6 +95,7 @@ impl Row {
             Err(error) => [
                 model,
                 version,
+                none(),
                 none(),
                 none(),
                 none(),
@@ -117,6 +120,8 @@ impl Row {
                 "files": manifest.files().len(),
                 "bytes": total_bytes(manifest),
                 "created_at": manifest.created_at(),
+                "probe": probe(manifest),
+                "unprobed": manifest.unprobed(),
                 "sha256": manifest.digest(),
                 "quarantine": quarantine,
                 "unlisted": unlisted,
@@ -130,6 +135,15 @@ impl Row {
                 "unlisted": unlisted,
             }),
         }
+    }
+}
+
+/// Whether a version has a probe, or needs one.
+fn probe(manifest: &Manifest) -> &'static str {
+    match (manifest.probe(), manifest.unprobed()) {
+        (Some(_), _) => "recorded",
+        (None, Some(_)) => "unprobed",
+        (None, None) => "none",
     }
 }
 

@@ -7,7 +7,10 @@ use clap::{Args, ValueEnum};
 
 use super::CommandResult;
 use super::duration::parse_duration;
-use crate::{OnnxRuntime, VerifiedVersion, Vetting, VettingLimits, try_version};
+use super::progress::Progress;
+use crate::runtime::{TrialOptions, try_with};
+use crate::vetting::Vetted;
+use crate::{OnnxRuntime, Staged, Vetting, VettingLimits};
 
 /// The name of the hidden command that vets one version on behalf of another process.
 pub(super) const COMMAND: &str = "vet";
@@ -27,6 +30,10 @@ pub(super) struct VettingArgs {
     /// The time limit of the vetting process
     #[arg(long = "vetting-time", value_name = "TIME", default_value = "120s", value_parser = parse_duration)]
     time: Duration,
+    /// The time for runs on generated inputs, which a version without a probe gets: no further run
+    /// begins afterwards
+    #[arg(long = "vetting-warm-up", value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
+    warm_up: Duration,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -43,22 +50,46 @@ impl VettingArgs {
             address_space: self.memory,
             cpu: self.cpu,
             time: self.time,
+            warm_up: self.warm_up,
         };
         limits.check()?;
         Ok(match self.mode {
             VettingMode::Child => Vetting::child(this_program()?, &[COMMAND], limits),
-            VettingMode::InProcess => Vetting::in_process(),
+            VettingMode::InProcess => Vetting::in_process_within(limits.warm_up),
         })
     }
 
-    /// Vets a version, as a server does before it serves the version.
+    /// Vets a staged version, as a server does before it serves the version. Records the answer to
+    /// the version's probe, if the probe has no answer yet. Records in the manifest if the version
+    /// is unprobed.
     pub(super) fn try_out(
         &self,
-        version: VerifiedVersion,
+        staged: &mut Staged,
+        progress: &Progress,
     ) -> Result<(), Box<dyn std::error::Error>> {
-        match self.mode {
-            VettingMode::Child => self.vetting()?.vet(&version)?,
-            VettingMode::InProcess => drop(try_version(&OnnxRuntime::new(), version)?),
+        progress.set_step("verifying");
+        let version = staged.open()?;
+        let record = version.probe()?.is_some_and(|probe| !probe.has_outputs());
+        let vetting = self.vetting()?;
+        let on_step = |step: &str| progress.set_step(format!("vetting: {step}"));
+        let vetted = match vetting.vet_with(&version, record, &on_step)? {
+            Some(vetted) => vetted,
+            None => {
+                let options = TrialOptions {
+                    before: None,
+                    warm_up: self.warm_up,
+                    record,
+                    on_step: &on_step,
+                };
+                Vetted::new(try_with(&OnnxRuntime::new(), version, &options)?, record)
+            }
+        };
+        if let Some(recorded) = vetted.recorded {
+            progress.set_step("recording the probe");
+            staged.add_probe(&recorded)?;
+        }
+        if let Some(why) = vetted.trial.unprobed_detail() {
+            staged.set_unprobed(why)?;
         }
         Ok(())
     }

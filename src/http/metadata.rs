@@ -1,7 +1,7 @@
 //! Metadata of the server and its models.
 
 use axum::Json;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::extension;
 use super::problem::Problem;
@@ -24,13 +24,33 @@ pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
         .map_err(|failure| Problem::of_model(failure, &predictor.model))?;
     let loaded = &serving.loaded;
     let tensors = |specs: &[TensorSpec]| specs.iter().map(tensor).collect::<Vec<_>>();
-    Ok(Json(json!({
+    let mut metadata = json!({
         "name": predictor.model,
         "versions": predictor.versions().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "platform": platform(loaded),
         "inputs": tensors(loaded.session.inputs()),
         "outputs": tensors(loaded.session.outputs()),
-    })))
+    });
+    let parameters = parameters(loaded);
+    if !parameters.is_empty() {
+        metadata["parameters"] = Value::Object(parameters);
+    }
+    Ok(Json(metadata))
+}
+
+/// The parameters of a model: present only if the version that answers is unprobed, or the declared
+/// rank of an output is overridden.
+fn parameters(loaded: &Loaded) -> Map<String, Value> {
+    let mut parameters = Map::new();
+    if let Some(why) = loaded.trial.unprobed_detail() {
+        parameters.insert("unprobed".to_owned(), json!(true));
+        parameters.insert("unprobed_detail".to_owned(), json!(why));
+    }
+    let ranks = loaded.manifest.output_ranks();
+    if !ranks.is_empty() {
+        parameters.insert("output_ranks".to_owned(), json!(ranks));
+    }
+    parameters
 }
 
 /// The runtime and the format of a version.

@@ -9,12 +9,13 @@ use crate::background::in_background;
 use crate::executor::JobError;
 use crate::good_input::GoodInput;
 use crate::run_queue::RunQueue;
-use crate::runtime::{RuntimeError, try_with_probe};
+use crate::runtime::{RuntimeError, TrialOptions, TriedVersion, try_with};
 use crate::status::Loaded;
 use crate::stopwatch::Stopwatch;
+use crate::vetting::Vetted;
 use crate::{
-    Manifest, ModelName, Quarantine, QuarantineCause, Reason, Runtime, Store, VerifiedVersion,
-    VerifyError, Version, Vetting, VettingError,
+    Manifest, ModelName, Quarantine, QuarantineCause, Reason, Runtime, Store, Trial,
+    VerifiedVersion, VerifyError, Version, Vetting, VettingError,
 };
 
 /// The reason why a version was not loaded.
@@ -159,19 +160,48 @@ impl LoadContext {
         verified: Result<VerifiedVersion, VerifyError>,
     ) -> Result<Loaded, LoadError> {
         let verified = verified?;
-        in_background(|| self.vetting.vet(&verified))?;
         let manifest = verified.manifest().clone();
+        let vetted = self.vet(&verified)?;
         let is_unverified = verified.is_unverified();
-        let (session, probe) = try_with_probe(&*self.runtime, verified)?;
+        let options = TrialOptions {
+            before: vetted.as_ref(),
+            warm_up: self.vetting.warm_up(),
+            ..TrialOptions::default()
+        };
+        let TriedVersion {
+            session,
+            probe,
+            trial,
+        } = try_with(&*self.runtime, verified, &options)?;
         Ok(Loaded {
             manifest,
             session,
             probe,
             good_input: GoodInput::default(),
             queue: RunQueue::default(),
+            trial,
             is_unverified,
             statistics: Arc::default(),
         })
+    }
+
+    /// Vets a version in the child, if a child is configured. Logs each step, and the duration.
+    fn vet(&self, verified: &VerifiedVersion) -> Result<Option<Trial>, VettingError> {
+        let (model, version) = (&self.model, verified.manifest().version());
+        let on_step = |step: &str| tracing::debug!(%model, %version, step, "model version vetting");
+        let stopwatch = Stopwatch::start();
+        let vetted = in_background(|| self.vetting.vet_with(verified, false, &on_step));
+        let seconds = stopwatch.elapsed().as_secs_f64();
+        match &vetted {
+            Ok(None) => {}
+            Ok(Some(Vetted { trial, .. })) => {
+                tracing::info!(%model, %version, seconds, %trial, "model version vetted");
+            }
+            Err(error) => {
+                tracing::info!(%model, %version, seconds, detail = %error, "model version failed vetting");
+            }
+        }
+        Ok(vetted?.map(|vetted| vetted.trial))
     }
 
     /// Updates the quarantine marker on disk, and returns the resulting quarantine.

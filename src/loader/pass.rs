@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::load::{LoadAttempt, LoadContext};
 use super::{LoadError, Loader, LoaderState, Trigger, quarantined_status};
 use crate::executor::{JobError, JobKind, execute};
+use crate::sanitize::sanitize_for_log;
 use crate::status::Loaded;
 use crate::store::{ModelFingerprint, VersionFingerprint};
 use crate::{Quarantine, QuarantineCause, Reason, Version, VersionStatus};
@@ -195,6 +196,7 @@ impl LoadPass<'_> {
                 state
                     .named
                     .log_unlisted(&self.loader.model, version, unlisted);
+                report_trial(&fresh);
                 self.found.insert(version, VersionStatus::Serving);
                 state.verified.insert(version, files.clone());
                 let same = before.filter(|before| before.manifest == fresh.manifest);
@@ -208,5 +210,19 @@ impl LoadPass<'_> {
                 None
             }
         }
+    }
+}
+
+/// Warns about a loaded version that is unprobed, or that declares a wrong rank of an output.
+fn report_trial(loaded: &Loaded) {
+    let (model, version) = (loaded.manifest.model(), loaded.version());
+    if let Some(detail) = loaded.trial.unprobed_detail() {
+        let advice = format!("add a probe: clarity probe {model} request.json");
+        tracing::warn!(%model, %version, detail, advice, "model version unprobed");
+    }
+    for (output, rank) in loaded.manifest.output_ranks() {
+        let output = sanitize_for_log(output);
+        let rank = rank.map_or_else(|| "any".to_owned(), |rank| rank.to_string());
+        tracing::warn!(%model, %version, output, rank, "declared rank of an output overridden");
     }
 }

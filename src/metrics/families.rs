@@ -39,6 +39,7 @@ pub(super) struct Families {
     pub(super) verification_duration: Family<ModelLabel, Histogram>,
     pub(super) verification_failures: Family<ModelLabel, Counter>,
     pub(super) version_info: Family<VersionLabels, Gauge>,
+    pub(super) version_unprobed: Family<ModelLabel, Gauge>,
     pub(super) probe_failures: Family<ModelLabel, Counter>,
     pub(super) scrub_failures: Family<ModelLabel, Counter>,
     pub(super) requests_shed: Counter,
@@ -66,6 +67,7 @@ impl Families {
             verification_duration: loads(),
             verification_failures: Family::default(),
             version_info: Family::default(),
+            version_unprobed: Family::default(),
             probe_failures: Family::default(),
             scrub_failures: Family::default(),
             requests_shed: Counter::default(),
@@ -143,6 +145,11 @@ impl Families {
             "model_version_info",
             "1 for the version that answers, with the SHA-256 of its entry file",
             f.version_info,
+        );
+        registry.register(
+            "model_version_unprobed",
+            "1 if the version that answers has no probe and refused every generated input, else 0",
+            f.version_unprobed,
         );
         registry.register(
             "model_probe_failures",

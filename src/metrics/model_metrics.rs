@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::families::Families;
@@ -29,6 +30,7 @@ pub(crate) struct ModelMetrics {
     load_failures: Vec<(Reason, Counter)>,
     verification_duration: Histogram,
     verification_failures: Counter,
+    version_unprobed: Gauge,
     probe_failures: Counter,
     scrub_failures: Counter,
     requests_shed: Counter,
@@ -62,6 +64,7 @@ impl ModelMetrics {
             load_failures: by_reason(&families.load_failures, &Reason::OF_LOADS),
             verification_duration: families.verification_duration.get_or_create_owned(&label),
             verification_failures: families.verification_failures.get_or_create_owned(&label),
+            version_unprobed: families.version_unprobed.get_or_create_owned(&label),
             probe_failures: families.probe_failures.get_or_create_owned(&label),
             scrub_failures: families.scrub_failures.get_or_create_owned(&label),
             requests_shed: families.requests_shed.clone(),
@@ -157,6 +160,11 @@ impl ModelMetrics {
             self.families.version_info.remove(&before);
         }
         self.families.version_info.get_or_create(&labels).set(1);
+    }
+
+    /// Sets whether the version that answers is unprobed.
+    pub(crate) fn serving_unprobed(&self, is_unprobed: bool) {
+        self.version_unprobed.set(is_unprobed.into());
     }
 
     fn breaker_is(&self, now: BreakerState) {

@@ -170,3 +170,33 @@ fn nonfinite_answers_are_recorded_and_compared_exactly() {
         assert_eq!(expect(data).unwrap_err(), says, "{data}");
     }
 }
+
+/// A model whose answers to the same request differ.
+struct Drifting(std::sync::atomic::AtomicU8, Doubling);
+
+impl Session for Drifting {
+    fn inputs(&self) -> &[TensorSpec] {
+        self.1.inputs()
+    }
+
+    fn outputs(&self) -> &[TensorSpec] {
+        self.1.outputs()
+    }
+
+    fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
+        let runs = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Doubling::by(f32::from(runs)).run(inputs)
+    }
+}
+
+#[test]
+fn recorded_probe_of_a_drifting_model_fails() {
+    let drifting = Drifting(1.into(), Doubling::by(1.0));
+    let probe = Probe::parse(&request("[[1.5, -0.1]]")).unwrap();
+    assert!(!probe.has_outputs());
+    let recorded = probe.clone().record(&drifting).unwrap();
+    assert!(recorded.has_outputs());
+    assert!(recorded.run(&drifting).is_err());
+    let answered = probe.with_answer_of(recorded.clone());
+    assert_eq!(answered, recorded);
+}

@@ -75,8 +75,30 @@ fn dimension(declared: &onnx::Dimension) -> Dimension {
         .filter(|size| *size > 0);
     match fixed {
         Some(size) => Dimension::Fixed(size),
-        None => Dimension::Dynamic(declared.dim_param.clone().filter(|name| !name.is_empty())),
+        None => Dimension::Dynamic(declared.dim_param.clone().filter(|name| is_name(name))),
     }
+}
+
+/// Whether the name of a dimension names a size. Two dimensions with the same such name have equal
+/// sizes.
+///
+/// Exporters write `?`, `-1` or `None` for each unknown size, and these sizes are not equal. So a
+/// text without a letter is no name, and neither is a word for an unknown size.
+pub(super) fn is_name(text: &str) -> bool {
+    const UNKNOWN: [&str; 8] = [
+        "none",
+        "null",
+        "nan",
+        "unk",
+        "unknown",
+        "undefined",
+        "dynamic",
+        "any",
+    ];
+    text.chars().any(char::is_alphabetic)
+        && !UNKNOWN
+            .iter()
+            .any(|word| text.trim().eq_ignore_ascii_case(word))
 }
 
 fn read_model(model: &[u8]) -> Result<DeclaredTensors, ProtobufError> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, Value, ValueOrView};
 use rten_tensor::prelude::*;
 
+use super::attributes;
 use super::declared_tensors::DeclaredTensors;
 use super::session_threads::SessionThreads;
 use super::weights::{self, ExternalFile, SplitModel};
@@ -15,8 +16,8 @@ use super::{Runtime, RuntimeError};
 use crate::background::in_background;
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, Session, Work};
-use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
-use crate::{FilePath, VerifiedVersion};
+use crate::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
+use crate::{FilePath, Manifest, VerifiedVersion};
 
 /// The file name under which rten finds the weights that are split off the model file. rten
 /// requires an extension that starts with `data` or `onnx_data`.
@@ -99,6 +100,7 @@ impl Runtime for OnnxRuntime {
                 }
                 Err(model) => model,
             };
+            let model = attributes::complete(&model).unwrap_or(model);
             let unloadable =
                 |error: LoadError| RuntimeError::Unloadable(sanitize_for_log(error.to_string()));
             options.load(model).map_err(unloadable)
@@ -110,6 +112,7 @@ impl Runtime for OnnxRuntime {
                     output.datatype.is_floating_point() && allowed.includes(&output.name);
             }
         }
+        override_ranks(&mut session.outputs, &manifest)?;
         Ok(Box::new(session))
     }
 }
@@ -126,6 +129,20 @@ fn external_files(files: &[(FilePath, Vec<u8>)]) -> BTreeMap<FilePath, ExternalF
 
 fn external_name(number: usize) -> String {
     format!("external-{number}.data")
+}
+
+/// Replaces the declared shapes of the outputs that the manifest overrides.
+fn override_ranks(outputs: &mut [TensorSpec], manifest: &Manifest) -> Result<(), RuntimeError> {
+    for (name, rank) in manifest.output_ranks() {
+        let output = outputs.iter_mut().find(|output| output.name == *name);
+        let output = output.ok_or_else(|| RuntimeError::Unservable {
+            tensor: sanitize_for_log(name),
+            why: "expected an output of the model in `output_ranks`, found no such output"
+                .to_owned(),
+        })?;
+        output.shape = rank.map(|rank| vec![Dimension::Dynamic(None); rank.into()]);
+    }
+    Ok(())
 }
 
 struct OnnxSession {

@@ -7,14 +7,14 @@
 //! model itself serve as the file of weights.
 //!
 //! The field numbers come from
-//! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). The encoding is
-//! [protobuf](https://protobuf.dev/programming-guides/encoding/).
+//! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 
 mod external;
 
 use std::ops::Range;
 
 pub(super) use self::external::{ExternalFile, rename};
+use super::protobuf::{ProtoField, ProtoValue, VARINT, write_bytes, write_tag, write_varint};
 
 /// The number of the field `ModelProto.graph`.
 const GRAPH: u64 = 7;
@@ -100,21 +100,12 @@ struct Splitter<'a> {
     moves: Vec<(Range<usize>, usize)>,
 }
 
-/// One field of a message. The ranges refer to the model's bytes.
-struct ProtoField {
-    number: u64,
-    whole: Range<usize>,
-    value: ProtoValue,
-}
-
-enum ProtoValue {
-    /// A number of fixed size, 32 or 64 bits.
-    Fixed,
-    Varint(u64),
-    Bytes(Range<usize>),
-}
-
 impl Splitter<'_> {
+    /// Reads the first field of `rest`, the unread part of a message.
+    fn field(&self, rest: Range<usize>) -> Option<ProtoField> {
+        ProtoField::read(self.model, rest)
+    }
+
     fn model(&mut self) -> Option<Vec<u8>> {
         self.rewrite(0..self.model.len(), GRAPH, |splitter, graph| {
             splitter.rewrite(graph, INITIALIZER, Self::tensor)
@@ -192,72 +183,6 @@ impl Splitter<'_> {
         write_varint(&mut written, EXTERNAL);
         Some(written)
     }
-
-    /// Reads the first field of `rest`, the unread part of a message.
-    fn field(&self, rest: Range<usize>) -> Option<ProtoField> {
-        let mut at = rest.start;
-        let tag = self.varint(&mut at, rest.end)?;
-        let value = match tag & 7 {
-            VARINT => ProtoValue::Varint(self.varint(&mut at, rest.end)?),
-            FIXED_64 => {
-                at = at.checked_add(8)?;
-                ProtoValue::Fixed
-            }
-            BYTES => {
-                let length = usize::try_from(self.varint(&mut at, rest.end)?).ok()?;
-                let value = at..at.checked_add(length)?;
-                at = value.end;
-                ProtoValue::Bytes(value)
-            }
-            FIXED_32 => {
-                at = at.checked_add(4)?;
-                ProtoValue::Fixed
-            }
-            _ => return None,
-        };
-        (at <= rest.end).then_some(ProtoField {
-            number: tag >> 3,
-            whole: rest.start..at,
-            value,
-        })
-    }
-
-    fn varint(&self, at: &mut usize, end: usize) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.model[..end].get(*at)?;
-            *at += 1;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
-    }
-}
-
-/// The wire types, as encoded in a tag.
-const VARINT: u64 = 0;
-const FIXED_64: u64 = 1;
-const BYTES: u64 = 2;
-const FIXED_32: u64 = 5;
-
-fn write_tag(to: &mut Vec<u8>, number: u64, wire_type: u64) {
-    write_varint(to, number << 3 | wire_type);
-}
-
-fn write_bytes(to: &mut Vec<u8>, number: u64, bytes: &[u8]) {
-    write_tag(to, number, BYTES);
-    write_varint(to, bytes.len() as u64);
-    to.extend_from_slice(bytes);
-}
-
-fn write_varint(to: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        to.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    to.push(value as u8);
 }
 
 #[cfg(test)]

@@ -185,16 +185,20 @@ impl Staged {
         )
     }
 
-    /// Adds a probe. Servers serve the version only if it passes the probe.
+    /// Adds a probe, or replaces the probe. Servers serve the version only if it passes the probe.
     ///
     /// # Errors
     ///
-    /// See [`PublishError`]. Also when the version already has a file with the name
+    /// See [`PublishError`]. Also when a file of the version that is no probe has the name
     /// [`Probe::FILE_NAME`].
     pub fn add_probe(&mut self, probe: &Probe) -> Result<(), PublishError> {
         let path: FilePath = Probe::FILE_NAME
             .parse()
             .expect("Probe::FILE_NAME is a valid file path");
+        if self.manifest.probe() == Some(&path) {
+            let target = self.directory.join(path.as_str());
+            fs::remove_file(&target).map_err(at(&target))?;
+        }
         let entry = self.write(&path, &Source::Bytes(probe.to_json().into_bytes()))?;
         self.manifest = self.manifest.clone().with_probe(path, entry)?;
         self.write_manifest()
@@ -207,6 +211,29 @@ impl Staged {
     /// [`PublishError::Io`].
     pub fn allow_nonfinite(&mut self, outputs: NonFiniteOutputs) -> Result<(), PublishError> {
         self.manifest = self.manifest.clone().with_nonfinite(outputs);
+        self.write_manifest()
+    }
+
+    /// Overrides the declared ranks of outputs: see [`Manifest::output_ranks`].
+    ///
+    /// # Errors
+    ///
+    /// See [`PublishError`].
+    pub fn set_output_ranks(
+        &mut self,
+        ranks: BTreeMap<String, Option<u8>>,
+    ) -> Result<(), PublishError> {
+        self.manifest = self.manifest.clone().with_output_ranks(ranks);
+        self.write_manifest()
+    }
+
+    /// Records that the version is [unprobed](crate::Trial::Unprobed), and why.
+    ///
+    /// # Errors
+    ///
+    /// See [`PublishError`].
+    pub fn set_unprobed(&mut self, why: &str) -> Result<(), PublishError> {
+        self.manifest = self.manifest.clone().with_unprobed(why);
         self.write_manifest()
     }
 

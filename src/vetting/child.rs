@@ -1,40 +1,60 @@
 //! Runs the vetting child: sends it a version and waits for the verdict.
 
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
-use super::frame::{read_verdict, write_request};
+use super::frame::{Vetted, read_verdict, write_request};
 use super::{VettingError, VettingLimits};
 use crate::VerifiedVersion;
 use crate::sanitize::sanitize_for_log;
 
-/// The maximum number of bytes that are kept from each of the child's two output streams.
+/// The maximum number of bytes that are kept from each of the child's two output streams, if the
+/// child records nothing.
 const MAX_OUTPUT_BYTES: u64 = 64 << 10;
+
+/// The maximum number of bytes of the output of a child that records an answer.
+const MAX_RECORDED_BYTES: u64 = 256 << 20;
 
 pub(super) fn ask(
     program: &Path,
     args: &[String],
     limits: &VettingLimits,
     version: &VerifiedVersion,
-) -> Result<(), VettingError> {
+    record: bool,
+    on_step: &(dyn Fn(&str) + Sync),
+) -> Result<Vetted, VettingError> {
     let unavailable = |source| VettingError::Unavailable {
         program: program.to_owned(),
         source,
     };
     let child = start(program, args).map_err(unavailable)?;
-    let ended = exchange(child, limits, version).map_err(unavailable)?;
+    let ended = exchange(child, limits, version, record, on_step).map_err(unavailable)?;
     let Some(ended) = ended else {
         return Err(VettingError::TimedOut { limit: limits.time });
     };
-    match read_verdict(&ended.output) {
+    match read_verdict(&ended.output.verdict) {
         Some(verdict) if ended.status.success() => verdict.map_err(VettingError::Refused),
         _ => Err(VettingError::Died {
-            outcome: describe(ended.status, limits, version),
+            outcome: describe(ended.status, limits, version) + &during(&ended.output.step, version),
             stderr: last_line(&ended.errors),
         }),
+    }
+}
+
+/// Describes the step in which a child died. Says how to avoid generated inputs, if one of them
+/// killed the child.
+// Such a death is a verdict: the run of a request is not limited, so an input like this one would
+// kill the server, or occupy its threads forever. A probe shows that real inputs do not.
+fn during(step: &str, version: &VerifiedVersion) -> String {
+    match step {
+        "" => String::new(),
+        step if step.starts_with("generated") && version.manifest().probe().is_none() => format!(
+            " during {step}; if real inputs do not do this, publish the version with a probe"
+        ),
+        step => format!(" during {step}"),
     }
 }
 
@@ -59,8 +79,17 @@ fn start(program: &Path, args: &[String]) -> io::Result<Child> {
 
 struct ChildOutput {
     status: ExitStatus,
-    output: Vec<u8>,
+    output: VettingOutput,
     errors: Vec<u8>,
+}
+
+/// The standard output of a child.
+#[derive(Default)]
+struct VettingOutput {
+    /// The last step that the child began; may be empty.
+    step: String,
+    /// The last line.
+    verdict: Vec<u8>,
 }
 
 /// Writes to the child, reads from it and waits for it on separate threads, so that no operation
@@ -71,6 +100,8 @@ fn exchange(
     mut child: Child,
     limits: &VettingLimits,
     version: &VerifiedVersion,
+    record: bool,
+    on_step: &(dyn Fn(&str) + Sync),
 ) -> io::Result<Option<ChildOutput>> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
@@ -80,12 +111,18 @@ fn exchange(
             let mut stdin = BufWriter::new(stdin);
             // A failed write is ignored: the child may give its verdict or die before it has read
             // all bytes.
-            let _ = write_request(&mut stdin, limits, version).and_then(|()| stdin.flush());
+            let _ = write_request(&mut stdin, limits, version, record).and_then(|()| stdin.flush());
         });
         let errors = scope.spawn(move || stderr.map_or(Vec::new(), read_capped));
         scope.spawn(move || {
             // A failed send is ignored: after a timeout, no thread receives the output.
-            let _ = sender.send(stdout.map_or(Vec::new(), read_capped));
+            let most = if record {
+                MAX_RECORDED_BYTES
+            } else {
+                MAX_OUTPUT_BYTES
+            };
+            let read = |stdout| read_steps(stdout, most, on_step);
+            let _ = sender.send(stdout.map_or_else(VettingOutput::default, read));
         });
         let output = receiver.recv_timeout(limits.time);
         if output.is_err() {
@@ -115,6 +152,26 @@ fn read_capped(mut from: impl Read) -> Vec<u8> {
     let _ = from.by_ref().take(MAX_OUTPUT_BYTES).read_to_end(&mut kept);
     let _ = io::copy(&mut from, &mut io::sink());
     kept
+}
+
+/// Reads to the end. Reports each step, and keeps the last line. Discards bytes after the first
+/// `most` bytes.
+fn read_steps(from: impl Read, most: u64, on_step: &dyn Fn(&str)) -> VettingOutput {
+    let mut read = VettingOutput::default();
+    let mut kept = BufReader::new(from).take(most);
+    loop {
+        read.verdict.clear();
+        // An unreadable pipe counts as one that ended.
+        match kept.read_until(b'\n', &mut read.verdict) {
+            Ok(1..) if read.verdict.ends_with(b"\n") => {
+                read.step = sanitize_for_log(String::from_utf8_lossy(&read.verdict).trim_end());
+                on_step(&read.step);
+            }
+            _ => break,
+        }
+    }
+    let _ = io::copy(&mut kept.into_inner(), &mut io::sink());
+    read
 }
 
 fn last_line(errors: &[u8]) -> String {

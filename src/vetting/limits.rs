@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ConfigError;
+use crate::runtime::DEFAULT_WARM_UP;
 
 /// The number of copies of a version's files that the child holds in memory. Vetting adds their
 /// size to [`VettingLimits::address_space`].
@@ -31,6 +32,9 @@ pub struct VettingLimits {
     /// The limit on the wall-clock time from the child's start to its verdict. More than zero, at
     /// most a day; 120 s by default. Pausing Tokio's clock does not affect this limit.
     pub time: Duration,
+    /// The time after which no run on a generated input begins. More than zero, at most a day; 5 s
+    /// by default. A run that is going on is limited by `cpu` and `time` only.
+    pub warm_up: Duration,
 }
 
 impl Default for VettingLimits {
@@ -39,6 +43,7 @@ impl Default for VettingLimits {
             address_space: 1 << 30,
             cpu: Duration::from_secs(30),
             time: Duration::from_secs(120),
+            warm_up: DEFAULT_WARM_UP,
         }
     }
 }
@@ -55,7 +60,11 @@ impl VettingLimits {
             let (expected, found) = ("at least 67108864 bytes", self.address_space);
             return Err(ConfigError::new("vetting.address_space", expected, found));
         }
-        for (setting, time) in [("vetting.cpu", self.cpu), ("vetting.time", self.time)] {
+        for (setting, time) in [
+            ("vetting.cpu", self.cpu),
+            ("vetting.time", self.time),
+            ("vetting.warm_up", self.warm_up),
+        ] {
             if time.is_zero() || time > day {
                 let expected = "more than zero and at most a day";
                 return Err(ConfigError::new(setting, expected, format!("{time:?}")));

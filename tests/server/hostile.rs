@@ -165,7 +165,11 @@ fn child_verifies_the_bytes_that_it_receives() {
         child.wait_with_output().unwrap()
     };
     let passed = ask(&sent);
-    assert_eq!(passed.stdout, br#""passed""#, "{passed:?}");
+    let stdout = String::from_utf8(passed.stdout).unwrap();
+    let lines: Vec<&str> = stdout.lines().collect();
+    let verdict = r#"{"passed":{"trial":"warmed_up","recorded":null}}"#;
+    let step = "generated input 1, size 1, filled with 0";
+    assert_eq!(lines, ["the load", step, verdict]);
     let last = sent.len() - 1;
     sent[last] ^= 1;
     let refused = ask(&sent);
@@ -173,6 +177,27 @@ fn child_verifies_the_bytes_that_it_receives() {
     let stderr = String::from_utf8(refused.stderr).unwrap();
     assert!(stderr.contains("expected SHA-256 837b04d3"), "{stderr}");
     assert!(refused.stdout.is_empty());
+}
+
+/// A run of a request has no limit of memory or time, so such a run would end the server.
+#[cfg(target_os = "linux")]
+#[test]
+fn death_in_a_generated_run_is_refused_and_names_the_run() {
+    let models = Repository::temporary();
+    for (name, sample, step) in [
+        ("memory", hostile::MEMORY_AT_INFERENCE, "generated input 1"),
+        ("time", hostile::TIME_AT_INFERENCE, "generated input 1"),
+        ("load", hostile::TIME_AT_LOAD, "during the load"),
+    ] {
+        models.publish(name, sample);
+        let opened = models.store.open(&name.parse().unwrap(), version(1));
+        let error = in_child().vet(&opened.unwrap()).unwrap_err();
+        let text = error.to_string();
+        assert!(error.is_lasting(), "{text}");
+        assert!(text.contains(step), "{name}: {text}");
+        let advises = text.contains("publish the version with a probe");
+        assert_eq!(advises, name != "load", "{name}: {text}");
+    }
 }
 
 #[cfg(unix)]

@@ -229,3 +229,47 @@ async fn judging_run_says_whose_fault_failures_are() {
     assert_eq!(judged.len(), 1, "{events:?}");
     assert_fields(judged[0], &expected);
 }
+
+#[tokio::test]
+async fn unprobed_version_is_a_warning_with_advice() {
+    let _clock = ManualClock::start();
+    let (capture, _guard) = Capture::start();
+    let (models, faulty) = (Repository::temporary_with_model(), FaultSwitch::new());
+    faulty.set(Behaviour::Error);
+    let builder = Server::builder(models.root()).config(config());
+    let builder = builder.executor(Inline).runtime(faulty.runtime());
+    let (_server, _client) = start(builder).await;
+    let events = capture.take(Level::WARN);
+    assert_eq!(events.len(), 1, "{events:?}");
+    let advice = "add a probe: clarity probe cole_kripke request.json";
+    assert_fields(
+        &events[0],
+        &[
+            ("message", "model version unprobed"),
+            ("model", "cole_kripke"),
+            ("version", "1"),
+            ("advice", advice),
+        ],
+    );
+    assert!(
+        events[0]["detail"].contains("an injected error"),
+        "{events:?}"
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn vetting_is_one_event_with_its_duration() {
+    let _clock = ManualClock::start();
+    let (capture, _guard) = Capture::start();
+    let models = Repository::temporary_with_model();
+    let limits = clarity::VettingLimits::default();
+    let vetting = clarity::Vetting::child(crate::CLARITY, &["vet"], limits);
+    let builder = Server::builder(models.root()).config(config());
+    let (_server, _client) = start(builder.executor(Inline).vetting(vetting)).await;
+    let events = capture.take(Level::INFO);
+    let vetted = |event: &&Fields| event["message"] == "model version vetted";
+    let event = events.iter().find(vetted).unwrap();
+    assert_fields(event, &[("model", "cole_kripke"), ("trial", "warmed up")]);
+    assert!(event["seconds"].parse::<f64>().unwrap() > 0.0, "{event:?}");
+}

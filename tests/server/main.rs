@@ -1,5 +1,6 @@
 //! Tests of the server as a client sees it: real files, real sockets, one module for each topic.
 
+mod attributes;
 mod binary;
 mod bodies;
 mod breaker;
@@ -46,8 +47,10 @@ mod statistics;
 mod strangers;
 #[cfg(unix)]
 mod unix_socket;
+mod unprobed;
 mod unread_bodies;
 mod vetting;
+mod wrong_rank;
 
 /// The path of the binary `clarity`.
 const CLARITY: &str = env!("CARGO_BIN_EXE_clarity");

@@ -167,7 +167,7 @@ fn add_records_the_answer_and_refuses_another() {
     assert_eq!(refused.status.code(), Some(1));
     let stderr = String::from_utf8(refused.stderr).unwrap();
     assert!(
-        stderr.contains("request.json: output sleep_index: expected 1.9 at 0, found 1.84"),
+        stderr.contains("request.json: the probe failed: output sleep_index: expected 1.9 at 0"),
         "{stderr}"
     );
     let unfit = add(&json!({ "inputs": [] }));
