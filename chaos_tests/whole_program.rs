@@ -30,6 +30,7 @@ impl Program {
         serve
             .args(["serve", "--listen", "127.0.0.1:0", "--models"])
             .arg(repository.root())
+            .args(["--settle-time", "0s"])
             .args(flags);
         let server = ServerProcess::spawn(&mut serve);
         Self {

@@ -32,6 +32,8 @@ pub enum Reason {
     UnsupportedEncoding,
     /// The first load of the model has not ended.
     ModelLoading,
+    /// The only version that could answer is still being copied into the store.
+    ModelArriving,
     /// The model was unloaded on request.
     ModelUnloaded,
     /// No version exists, or a file that the manifest lists is missing.
@@ -59,7 +61,7 @@ pub enum Reason {
 impl Reason {
     /// The reasons for which requests to a known model fail: the values of the label `reason` of
     /// `prediction_failure_total`.
-    pub const OF_PREDICTIONS: [Self; 18] = [
+    pub const OF_PREDICTIONS: [Self; 19] = [
         Self::UnknownVersion,
         Self::VersionNotLoaded,
         Self::InvalidRequest,
@@ -67,6 +69,7 @@ impl Reason {
         Self::RequestTimeout,
         Self::UnsupportedEncoding,
         Self::ModelLoading,
+        Self::ModelArriving,
         Self::ModelUnloaded,
         Self::ModelMissing,
         Self::ModelCorrupt,
@@ -105,6 +108,7 @@ impl Reason {
             Self::RequestTimeout => "request_timeout",
             Self::UnsupportedEncoding => "unsupported_encoding",
             Self::ModelLoading => "model_loading",
+            Self::ModelArriving => "model_arriving",
             Self::ModelUnloaded => "model_unloaded",
             Self::ModelMissing => "model_missing",
             Self::ModelCorrupt => "model_corrupt",

@@ -1,6 +1,7 @@
 //! The registry of a server's models.
 
 mod discovery;
+mod housekeeping;
 mod model_breaker;
 mod status_watch;
 mod unload;
@@ -196,6 +197,8 @@ impl Registry {
         })
         .await;
         self.register_all(models.map_err(io::Error::other)??);
+        let registry = self.clone();
+        self.spawn(async move { registry.keep_house().await });
         let discovery = {
             let registry = self.clone();
             async move {
@@ -211,6 +214,7 @@ impl Registry {
             executor: Arc::clone(&self.inner.executor),
             metrics: Arc::clone(&self.inner.metrics),
             config: self.inner.config.scrub.clone(),
+            settle: self.inner.config.reload.settle,
         };
         let registry = self.clone();
         self.spawn(scrubber.run(move || {

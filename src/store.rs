@@ -10,8 +10,10 @@
 //!     2/…
 //! ```
 
+mod arrival;
 mod clean;
 mod error;
+mod exposure;
 mod fingerprint;
 mod listing;
 mod open;
@@ -24,14 +26,16 @@ mod scrub;
 mod staging;
 mod sync;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod unverified;
 mod verified_file;
 mod verified_version;
 
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::arrival::{Inventory, Look};
 pub use self::error::VerifyError;
+pub(crate) use self::exposure::Exposure;
 pub(crate) use self::fingerprint::{ModelFingerprint, VersionFingerprint};
 pub use self::listing::{IgnoredEntry, Listing};
 pub use self::publish::{PublishError, Source, Staged};

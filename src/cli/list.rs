@@ -1,15 +1,19 @@
 //! `clarity list`
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::duration::parse_duration;
 use super::table::Table;
 use super::{CommandResult, ModelsArg, print, print_json};
-use crate::{Manifest, ModelName, Quarantine, Store, VerifyError, Version};
+use crate::{Manifest, ModelName, Quarantine, Reason, Store, VerifyError, Version};
 
 /// List all models and versions, from their manifests
 ///
-/// Reads manifests only; `clarity verify` reads the files.
+/// Reads manifests only; `clarity verify` reads the files. A version that is incomplete and changed
+/// recently is shown as `model_arriving`.
 #[derive(Args, Debug)]
 pub(super) struct List {
     #[command(flatten)]
@@ -17,6 +21,9 @@ pub(super) struct List {
     /// Print the list as JSON
     #[arg(long)]
     json: bool,
+    /// A version that is incomplete is shown as arriving if it changed less than this time ago
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    settle_time: Duration,
 }
 
 struct Row {
@@ -24,6 +31,7 @@ struct Row {
     version: Version,
     manifest: Result<Manifest, VerifyError>,
     quarantine: Option<Quarantine>,
+    arriving: Option<VerifyError>,
 }
 
 impl List {
@@ -40,6 +48,7 @@ impl List {
             for version in versions {
                 rows.push(Row {
                     quarantine: store.quarantined(&model, version),
+                    arriving: store.arriving(&model, version, self.settle_time),
                     manifest: store.manifest(&model, version),
                     version,
                     model: model.clone(),
@@ -71,6 +80,10 @@ impl Row {
         let none = String::new;
         let held = self.quarantine.as_ref();
         let held = held.map_or_else(none, |held| held.cause().as_str().to_owned());
+        if let Some(error) = &self.arriving {
+            let sentence = format!("{}: {error}", Reason::ModelArriving);
+            return [model, version, none(), none(), none(), held, sentence];
+        }
         match &self.manifest {
             Ok(manifest) => {
                 let [files, bytes] = [
@@ -105,7 +118,17 @@ impl Row {
             version,
             manifest,
             quarantine,
+            arriving,
         } = self;
+        if let Some(error) = arriving {
+            return json!({
+                "model": model,
+                "version": version,
+                "reason": Reason::ModelArriving.as_str(),
+                "detail": error.to_string(),
+                "quarantine": quarantine,
+            });
+        }
         match manifest {
             Ok(manifest) => json!({
                 "model": model,

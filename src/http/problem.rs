@@ -113,6 +113,7 @@ fn status_of(reason: Reason) -> StatusCode {
         Reason::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
         Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::ModelLoading
+        | Reason::ModelArriving
         | Reason::ModelUnloaded
         | Reason::ModelMissing
         | Reason::ModelCorrupt

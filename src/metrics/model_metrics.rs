@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::families::Families;
@@ -25,6 +26,8 @@ pub(crate) struct ModelMetrics {
     load_failures: Vec<(Reason, Counter)>,
     verification_duration: Histogram,
     verification_failures: Counter,
+    versions_arriving: Gauge,
+    manifest_changes: Counter,
     probe_failures: Counter,
     scrub_failures: Counter,
     requests_shed: Counter,
@@ -57,6 +60,8 @@ impl ModelMetrics {
             load_failures: by_reason(&families.load_failures, &Reason::OF_LOADS),
             verification_duration: families.verification_duration.get_or_create_owned(&label),
             verification_failures: families.verification_failures.get_or_create_owned(&label),
+            versions_arriving: families.versions_arriving.get_or_create_owned(&label),
+            manifest_changes: families.manifest_changes.get_or_create_owned(&label),
             probe_failures: families.probe_failures.get_or_create_owned(&label),
             scrub_failures: families.scrub_failures.get_or_create_owned(&label),
             requests_shed: families.requests_shed.clone(),
@@ -113,6 +118,16 @@ impl ModelMetrics {
 
     pub(crate) fn verification_failed(&self) {
         self.verification_failures.inc();
+    }
+
+    /// Sets the number of versions that are still arriving.
+    pub(crate) fn now_arriving(&self, versions: usize) {
+        self.versions_arriving
+            .set(i64::try_from(versions).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn manifest_changed(&self) {
+        self.manifest_changes.inc();
     }
 
     pub(crate) fn probe_failed(&self) {

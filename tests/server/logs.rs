@@ -11,23 +11,23 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-type Fields = BTreeMap<&'static str, String>;
+pub(crate) type Fields = BTreeMap<&'static str, String>;
 
 /// Captures the log events of the library.
 #[derive(Clone, Default)]
-struct Capture(Arc<Mutex<Vec<(Level, Fields)>>>);
+pub(crate) struct Capture(Arc<Mutex<Vec<(Level, Fields)>>>);
 
 impl Capture {
     /// Captures the events of the current thread until the guard is dropped. Each test runs its
     /// server on this thread.
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
         let capture = Self::default();
         let subscriber = tracing_subscriber::registry().with(capture.clone());
         (capture, tracing::subscriber::set_default(subscriber))
     }
 
     /// The events of this level since the last call. Each call discards the events of all levels.
-    fn take(&self, level: Level) -> Vec<Fields> {
+    pub(crate) fn take(&self, level: Level) -> Vec<Fields> {
         let events = std::mem::take(&mut *self.0.lock().unwrap());
         events
             .into_iter()
@@ -64,7 +64,7 @@ impl Visit for FieldVisitor {
 }
 
 #[track_caller]
-fn assert_fields(event: &Fields, expected: &[(&str, &str)]) {
+pub(crate) fn assert_fields(event: &Fields, expected: &[(&str, &str)]) {
     for (name, value) in expected {
         assert_eq!(
             event.get(name).map(String::as_str),

@@ -1,5 +1,6 @@
 //! Tests of the server as a client sees it: real files, real sockets, one module for each topic.
 
+mod arriving;
 mod binary;
 mod bodies;
 mod breaker;
@@ -12,6 +13,7 @@ mod external_data;
 mod fallback;
 mod half_open;
 mod hostile;
+mod housekeeping;
 mod http;
 mod kills;
 mod lifecycle;
@@ -32,6 +34,7 @@ mod scrape;
 mod scrub;
 mod statistics;
 mod unread_bodies;
+mod uploads;
 mod vetting;
 
 /// The path of the binary `clarity`.

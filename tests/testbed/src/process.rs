@@ -48,6 +48,7 @@ pub struct ServerProcess {
 
 impl ServerProcess {
     /// Starts the binary at `program`, with a poll every 10 ms and standard error in a pipe.
+    /// Damaged versions are bad at once, unless `flags` set a settle time.
     ///
     /// # Panics
     ///
@@ -56,6 +57,9 @@ impl ServerProcess {
     pub fn start(program: &str, models: &Path, flags: &[&str]) -> Self {
         let mut serve = command(program);
         serve.args(["serve", "--listen", "127.0.0.1:0", "--poll", "10ms"]);
+        if !flags.contains(&"--settle-time") {
+            serve.args(["--settle-time", "0s"]);
+        }
         serve.arg("--models").arg(models).args(flags);
         Self::spawn(serve.stderr(Stdio::piped()))
     }
