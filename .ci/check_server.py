@@ -258,7 +258,8 @@ for model in models:
         bit = random.randrange(8 * len(good))
         bad[bit // 8] ^= 1 << bit % 8
         weights.write_bytes(bad)
-        with Server(folder) as server:
+        # Without a settle time, a file that has just changed may count as one that is still arriving.
+        with Server(folder, "--settle-time", "0s") as server:
             response, text = server.wait_for("POST", f"/v2/models/{name}/infer", 503, request)
             while json.loads(text)["reason"] == "model_loading":
                 time.sleep(0.1)

@@ -24,6 +24,7 @@ mod queue;
 mod resources;
 mod swarm;
 mod system_calls;
+mod uploads;
 mod whole_program;
 
 // The model runtime, rten, keeps its pool threads until the process ends. These threads are not

@@ -181,6 +181,7 @@ fn program_with(
     serve
         .args(["serve", "--listen", "127.0.0.1:0", "--models"])
         .arg(repository.root())
+        .args(["--settle-time", "0s"])
         .args(flags)
         .current_dir(repository.root());
     let process = cx.spawn(name, &mut serve)?;

@@ -31,6 +31,7 @@ impl Program {
             .args(["serve", "--listen", "127.0.0.1:0", "--drain-delay", "0s"])
             .arg("--models")
             .arg(repository.root())
+            .args(["--settle-time", "0s"])
             .args(flags);
         let server = ServerProcess::spawn(&mut serve);
         Self {

@@ -99,6 +99,10 @@ pub struct ReloadConfig {
     pub backoff_least: Duration,
     /// The longest delay between retries. 60 s by default.
     pub backoff_most: Duration,
+    /// The time without any change after which an incomplete or differing version is bad. Until
+    /// then the version is arriving: see [`VersionStatus::Arriving`](crate::VersionStatus). 10 s
+    /// by default; zero means that such a version is bad at once.
+    pub settle: Duration,
     /// Whether versions without a manifest are served; their answers are marked as unverified.
     /// False by default. Versions with a manifest are still verified.
     pub allow_unverified: bool,
@@ -169,6 +173,7 @@ impl Default for ReloadConfig {
             poll: Duration::from_secs(1),
             backoff_least: Duration::from_secs(1),
             backoff_most: Duration::from_secs(60),
+            settle: Duration::from_secs(10),
             allow_unverified: false,
             probe: Duration::from_secs(60),
             parallel: 2,
@@ -274,6 +279,7 @@ impl Config {
             ("idle", self.idle),
             ("reload.poll", self.reload.poll),
             ("reload.probe", self.reload.probe),
+            ("reload.settle", self.reload.settle),
             ("scrub.pause", self.scrub.pause),
             ("reload.backoff_most", self.reload.backoff_most),
         ];
@@ -359,9 +365,10 @@ mod tests {
     #[test]
     fn check_accepts_defaults_and_refuses_each_bad_setting() {
         assert_eq!(Config::default().check(), Ok(()));
-        let spoil: [fn(&mut Config); 20] = [
+        let spoil: [fn(&mut Config); 21] = [
             |config| config.reload.probe = Duration::ZERO,
             |config| config.scrub.pause = Duration::ZERO,
+            |config| config.reload.settle = Duration::MAX,
             |config| config.reload.parallel = 0,
             |config| config.deadline = Duration::MAX,
             |config| config.drain = Duration::MAX,

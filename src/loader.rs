@@ -1,28 +1,33 @@
 //! The loader: the task that keeps one model loaded.
 
+mod arrivals;
+mod exposure_warning;
 mod load;
+mod look;
+mod manifest_change;
 mod named;
 mod pass;
+mod state;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clarity_breaker::{Backoff, Breaker};
+use clarity_breaker::Breaker;
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
+use self::arrivals::ArrivalVerdict;
 pub(crate) use self::load::LoadError;
-use self::named::NamedEntries;
 use self::pass::PassResult;
+use self::state::LoaderState;
 use crate::executor::{Executor, JobKind, execute, infer};
 use crate::metrics::ModelMetrics;
-use crate::seed::seed_for;
 use crate::status::{Loaded, ModelState};
-use crate::store::{ModelFingerprint, VersionFingerprint};
+use crate::store::ModelFingerprint;
 use crate::{
-    IgnoredEntry, ModelName, ModelStatus, Quarantine, Reason, ReloadConfig, Runtime, Store,
-    Version, VersionPolicy, VersionStatus, Vetting,
+    ModelName, ModelStatus, Quarantine, Reason, ReloadConfig, Runtime, Store, Version,
+    VersionPolicy, VersionStatus, Vetting,
 };
 
 /// Requests a pass over the model's versions, even if nothing changed on disk. The loader sends
@@ -34,7 +39,8 @@ pub(crate) type ReloadRequest = oneshot::Sender<()>;
 /// Serves the newest version that can be verified, loaded and warmed up. A loaded version stays in
 /// memory. It continues to answer if another version fails. It also continues to answer if its own
 /// files are damaged or removed. Changes on disk take effect at the next poll. A bad version whose
-/// files do not change is retried with growing delays.
+/// files do not change is retried with growing delays. A version that is still being copied is
+/// neither loaded nor refused.
 pub(crate) struct Loader {
     pub(crate) model: ModelName,
     pub(crate) store: Store,
@@ -65,31 +71,10 @@ enum Trigger {
     Requested,
 }
 
-/// The state of a loader between two passes.
-struct LoaderState {
-    backoff: Backoff,
-    /// The fingerprint of the model's directory at the last pass.
-    last_fingerprint: Option<ModelFingerprint>,
-    /// The fingerprints of the loaded versions at their last verification.
-    verified: BTreeMap<Version, VersionFingerprint>,
-    /// The entries that were logged because the server ignores them.
-    named: NamedEntries,
-    /// The entries that look like versions, but are none, at the last scan.
-    ignored: Vec<IgnoredEntry>,
-}
-
 impl Loader {
     /// Runs until the task is aborted or all senders of reload requests are dropped.
     pub(crate) async fn run(mut self) {
-        let seed = seed_for(self.model.as_str(), self.config.seed);
-        let backoff = Backoff::new(self.config.backoff_least, self.config.backoff_most, seed);
-        let mut state = LoaderState {
-            backoff,
-            last_fingerprint: None,
-            verified: BTreeMap::new(),
-            named: NamedEntries::default(),
-            ignored: Vec::new(),
-        };
+        let mut state = LoaderState::new(&self.model, &self.config);
         let mut requested: Vec<ReloadRequest> = Vec::new();
         let mut next_probe = Instant::now() + self.config.probe;
         loop {
@@ -109,12 +94,13 @@ impl Loader {
                 // An error means that the caller stopped waiting.
                 let _ = request.send(());
             }
-            let poll = Instant::now() + self.config.poll;
-            let next = self
-                .status()
-                .next_attempt
-                .map_or(poll, |attempt| attempt.min(poll))
-                .min(next_probe);
+            let now = Instant::now();
+            let poll = now + self.config.poll;
+            let look = state.arrivals.next_look(now, self.config.poll);
+            let attempt = self.status().next_attempt;
+            let attempt = attempt.filter(|_| !self.waits_for_arrivals());
+            let next = [attempt, look, Some(next_probe)].into_iter().flatten();
+            let next = next.fold(poll, Instant::min);
             tokio::select! {
                 () = sleep_until(next) => {}
                 request = self.requests.recv() => match request {
@@ -137,18 +123,24 @@ impl Loader {
             Ok(fingerprint) => fingerprint,
             Err(error) => return self.scan_failed(state, trigger, &error),
         };
-        let changed = state.last_fingerprint.as_ref() != Some(&fingerprint);
+        let verdicts = self.look_again(state, &fingerprint, trigger).await;
+        let is_ready = |verdict: &ArrivalVerdict| !matches!(verdict, ArrivalVerdict::Arriving(_));
+        let before = state.last_fingerprint.as_ref();
+        let changed = before.is_none_or(|before| state.arrivals.differ(before, &fingerprint))
+            || verdicts.values().any(is_ready);
         if changed {
             state.backoff.reset();
             state.named.log_ignored(&self.model, &fingerprint.ignored);
             state.ignored.clone_from(&fingerprint.ignored);
         }
         if changed || trigger != Trigger::Due || self.is_due() {
-            let quarantined = self.run_pass(state, &fingerprint, trigger).await;
+            let quarantined = self.run_pass(state, &fingerprint, trigger, verdicts).await;
             // The pass itself changes quarantines. The next poll must not treat the changed
             // quarantines as a change on disk.
             fingerprint.quarantined = quarantined;
             state.last_fingerprint = Some(fingerprint);
+        } else {
+            self.still_arriving(state, verdicts);
         }
     }
 
@@ -165,9 +157,8 @@ impl Loader {
     }
 
     fn is_due(&self) -> bool {
-        self.status()
-            .next_attempt
-            .is_some_and(|next| Instant::now() >= next)
+        let next = self.status().next_attempt;
+        next.is_some_and(|next| Instant::now() >= next) && !self.waits_for_arrivals()
     }
 
     /// Counts and logs one failed load or scan.
@@ -256,7 +247,13 @@ impl Loader {
         // If the policy serves several versions, a retry is planned while any version is refused.
         let wants_retry = self.policy.serves_several() && versions.values().any(is_refused);
         let healthy = serving.is_some() && degraded.is_none() && !wants_retry;
-        let next_attempt = (!healthy).then(|| Instant::now() + state.backoff.next_delay());
+        let now = Instant::now();
+        let next_look = state.arrivals.next_look(now, self.config.poll);
+        let waits_for_arrivals = serving.is_none() && !versions.values().any(is_refused);
+        let next_attempt = match next_look.filter(|_| waits_for_arrivals && unreadable.is_none()) {
+            Some(look) => Some(look),
+            None => (!healthy).then(|| now + state.backoff.next_delay()),
+        };
         let attempts = before.status.attempts + 1;
         let status = ModelStatus {
             model: self.model.clone(),
@@ -268,6 +265,7 @@ impl Loader {
             attempts,
             next_attempt,
         };
+        self.metrics.now_arriving(status.arriving());
         let was_there = !status.versions.is_empty() || status.unreadable.is_some();
         let vacant = before.vacant && !was_there;
         if let (Some(_), Some((version, digest))) = (&fresh, serving) {

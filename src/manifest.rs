@@ -111,6 +111,10 @@ pub enum ManifestError {
     /// The text is not JSON in the format of [`Manifest`].
     #[error("invalid manifest: {0}")]
     Syntax(String),
+    /// The text ends before the JSON does, or contains zero bytes. So the manifest may still be
+    /// written.
+    #[error("invalid manifest: {0}")]
+    Cut(String),
     /// The manifest has a `manifest_version` that this release does not read.
     #[error("unknown manifest_version: expected {expected}, found {found}")]
     UnknownVersion {
@@ -227,8 +231,12 @@ impl Manifest {
             let found = "expected objects only, found a list".to_owned();
             return Err(ManifestError::Syntax(found));
         }
-        let manifest: Self = serde_json::from_slice(json)
-            .map_err(|error| ManifestError::Syntax(sanitize_for_log(error)))?;
+        let manifest: Self = serde_json::from_slice(json).map_err(|error| {
+            match error.is_eof() || (error.is_syntax() && json.contains(&0)) {
+                true => ManifestError::Cut(sanitize_for_log(error)),
+                false => ManifestError::Syntax(sanitize_for_log(error)),
+            }
+        })?;
         manifest.check().map(|()| manifest)
     }
 

@@ -15,7 +15,7 @@ use crate::judge::Judge;
 use crate::metrics::ModelMetrics;
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, run};
-use crate::status::{Loaded, ModelState};
+use crate::status::{Loaded, ModelState, arriving};
 use crate::stopwatch::Stopwatch;
 use crate::{BreakerSnapshot, ModelName, ModelStatus, Reason, Tensor, Version, VersionStatus};
 
@@ -316,6 +316,11 @@ fn not_served(status: &ModelStatus, version: Version) -> Failure {
                 retry_after: Some(status.retry_after().unwrap_or_default()),
             }
         }
+        (Some(VersionStatus::Arriving { detail }), _) => Failure {
+            reason: Reason::ModelArriving,
+            detail: arriving(version, detail).into(),
+            retry_after: Some(status.retry_after().unwrap_or_default()),
+        },
         (Some(_), Some((serving, _))) => {
             let detail = format!(
                 "version {version} is not loaded: version {serving} answers for this model"

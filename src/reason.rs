@@ -38,6 +38,8 @@ pub enum Reason {
     ShuttingDown,
     /// The first load of the model has not ended.
     ModelLoading,
+    /// The only version that could answer is still being copied into the store.
+    ModelArriving,
     /// The model was unloaded on request.
     ModelUnloaded,
     /// No version exists, or a file that the manifest lists is missing.
@@ -68,7 +70,7 @@ pub enum Reason {
 impl Reason {
     /// The reasons for which requests to a known model fail: the values of the label `reason` of
     /// `prediction_failure_total`.
-    pub const OF_PREDICTIONS: [Self; 20] = [
+    pub const OF_PREDICTIONS: [Self; 21] = [
         Self::UnknownVersion,
         Self::VersionNotLoaded,
         Self::InvalidRequest,
@@ -77,6 +79,7 @@ impl Reason {
         Self::RequestTimeout,
         Self::UnsupportedEncoding,
         Self::ModelLoading,
+        Self::ModelArriving,
         Self::ModelUnloaded,
         Self::ModelMissing,
         Self::ModelCorrupt,
@@ -124,6 +127,7 @@ impl Reason {
             Self::NoModels => "no_models",
             Self::ShuttingDown => "shutting_down",
             Self::ModelLoading => "model_loading",
+            Self::ModelArriving => "model_arriving",
             Self::ModelUnloaded => "model_unloaded",
             Self::ModelMissing => "model_missing",
             Self::ModelCorrupt => "model_corrupt",

@@ -1,6 +1,7 @@
 //! The registry of a server's models.
 
 mod discovery;
+mod housekeeping;
 mod model_breaker;
 mod readiness;
 mod status_watch;
@@ -208,6 +209,8 @@ impl Registry {
         .await;
         self.register_all(models.map_err(io::Error::other)??);
         self.inner.is_started.store(true, Ordering::Release);
+        let registry = self.clone();
+        self.spawn(async move { registry.keep_house().await });
         let discovery = {
             let registry = self.clone();
             async move {
@@ -223,6 +226,7 @@ impl Registry {
             executor: Arc::clone(&self.inner.executor),
             metrics: Arc::clone(&self.inner.metrics),
             config: self.inner.config.scrub.clone(),
+            settle: self.inner.config.reload.settle,
         };
         let registry = self.clone();
         self.spawn(scrubber.run(move || {

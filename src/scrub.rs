@@ -25,6 +25,9 @@ pub(crate) struct Scrubber {
     pub(crate) executor: Arc<dyn Executor>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) config: ScrubConfig,
+    /// Damage in a version that changed less than this time ago is left to the model's loader: the
+    /// version may still be arriving.
+    pub(crate) settle: Duration,
 }
 
 impl Scrubber {
@@ -83,6 +86,11 @@ impl Scrubber {
                     }
                     step = self.next(model, scrubbing, rate).await;
                 }
+                Ok(ScrubStep::Corrupt(..) | ScrubStep::InvalidManifest(_))
+                    if self.changes(model, version).await =>
+                {
+                    return tracing::debug!(%model, %version, "scrub of a changing version aborted");
+                }
                 Ok(ScrubStep::Corrupt(manifest, error)) => {
                     let quarantine = quarantine(&error, Some(&manifest));
                     return self
@@ -121,6 +129,14 @@ impl Scrubber {
         work: impl FnOnce() -> ScrubStep + Send + 'static,
     ) -> Result<ScrubStep, JobError> {
         execute(&*self.executor, JobKind::Scrub, Some(model), work).await
+    }
+
+    /// Whether a file of the version changed less than the settle time ago.
+    async fn changes(&self, model: &ModelName, version: Version) -> bool {
+        let (store, name, settle) = (self.store.clone(), model.clone(), self.settle);
+        let look = move || store.changed_within(&name, version, settle);
+        let looked = execute(&*self.executor, JobKind::Scrub, Some(model), look).await;
+        looked.unwrap_or(false)
     }
 
     /// Counts and logs damage. Also quarantines the version if `quarantine` is given. The next

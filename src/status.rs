@@ -57,6 +57,15 @@ pub enum VersionStatus {
         /// The reason that the operator gave.
         detail: String,
     },
+    /// The version is incomplete or does not match its manifest yet, and its files changed less
+    /// than [`ReloadConfig::settle`](crate::ReloadConfig::settle) ago.
+    ///
+    /// The version is still being copied, as far as the server knows. It is neither refused nor
+    /// quarantined, and does not make the model degraded.
+    Arriving {
+        /// The part that is incomplete, as a sentence.
+        detail: String,
+    },
     /// The version was refused. If it was loaded before, it can still answer from memory.
     Refused {
         /// The reason as a code, for programs.
@@ -80,7 +89,8 @@ impl ModelStatus {
         }
     }
 
-    /// The reason why no version answers: usually the failure of the newest refused version. `None`
+    /// The reason why no version answers: usually the failure of the newest refused version, or
+    /// the state of the newest arriving one. `None`
     /// when a version answers.
     pub fn unavailable(&self) -> Option<(Reason, String)> {
         if self.serving.is_some() {
@@ -98,6 +108,9 @@ impl ModelStatus {
         let refused = |(version, status): (&Version, &VersionStatus)| match status {
             VersionStatus::Refused { reason, detail } => {
                 Some((*reason, format!("version {version}: {detail}")))
+            }
+            VersionStatus::Arriving { detail } => {
+                Some((Reason::ModelArriving, arriving(*version, detail)))
             }
             _ => None,
         };
@@ -134,11 +147,22 @@ impl ModelStatus {
         }
     }
 
+    /// The number of versions that are still arriving.
+    pub(crate) fn arriving(&self) -> usize {
+        let arriving = |status: &&VersionStatus| matches!(status, VersionStatus::Arriving { .. });
+        self.versions.values().filter(arriving).count()
+    }
+
     /// The time until the next load attempt; `None` when no retry is needed.
     pub fn retry_after(&self) -> Option<Duration> {
         self.next_attempt
             .map(|next| next.saturating_duration_since(Instant::now()))
     }
+}
+
+/// The sentence about a version that is still arriving.
+pub(crate) fn arriving(version: Version, detail: &str) -> String {
+    format!("version {version} is still arriving: {detail}")
 }
 
 /// A version that is loaded and has passed its warm-up. Immutable: a reload replaces the whole

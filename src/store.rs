@@ -10,8 +10,10 @@
 //!     2/…
 //! ```
 
+mod arrival;
 mod clean;
 mod error;
+mod exposure;
 mod fingerprint;
 mod links;
 mod listing;
@@ -26,7 +28,7 @@ mod scrub;
 mod staging;
 mod sync;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod unlisted;
 mod unverified;
 mod verified_file;
@@ -37,7 +39,9 @@ mod walk;
 use std::io;
 use std::path::{Path, PathBuf};
 
+pub(crate) use self::arrival::{Inventory, Look};
 pub use self::error::VerifyError;
+pub(crate) use self::exposure::Exposure;
 pub(crate) use self::fingerprint::{ModelFingerprint, VersionFingerprint};
 use self::links::LinkRoots;
 pub use self::listing::{IgnoredEntry, Listing};

@@ -1,17 +1,20 @@
 //! `clarity info`
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::duration::parse_duration;
 use super::{CommandResult, ModelsArg, print, print_json};
 use crate::sanitize::sanitize_for_log;
-use crate::{Manifest, ModelName, Quarantine, VerifyError, Version};
+use crate::{Manifest, ModelName, Quarantine, Reason, VerifyError, Version};
 
 /// Show a model: its versions, their files, and their quarantines
 ///
-/// Reads manifests only; `clarity verify` reads the files.
+/// Reads manifests only; `clarity verify` reads the files. A version that is incomplete and changed
+/// recently is shown as `model_arriving`.
 #[derive(Args, Debug)]
 pub(super) struct Info {
     /// The model
@@ -21,6 +24,9 @@ pub(super) struct Info {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+    /// A version that is incomplete is shown as arriving if it changed less than this time ago
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    settle_time: Duration,
 }
 
 struct VersionDetails {
@@ -28,6 +34,7 @@ struct VersionDetails {
     manifest: Result<Manifest, VerifyError>,
     quarantine: Option<Quarantine>,
     unlisted: Vec<String>,
+    arriving: Option<VerifyError>,
 }
 
 impl Info {
@@ -42,6 +49,7 @@ impl Info {
                 unlisted: super::list::unlisted(&store, &self.name, version, found),
                 manifest,
                 quarantine: store.quarantined(&self.name, version),
+                arriving: store.arriving(&self.name, version, self.settle_time),
             }
         };
         let versions = super::list::versions(&store, &self.name)?;
@@ -72,8 +80,14 @@ impl VersionDetails {
                 manifest.format(),
                 manifest.created_at()
             ),
-            Err(error) => writeln!(text, ", {}: {error}", error.reason()),
+            Err(error) if self.arriving.is_none() => {
+                writeln!(text, ", {}: {error}", error.reason())
+            }
+            Err(_) => writeln!(text),
         };
+        if let Some(error) = &self.arriving {
+            let _ = writeln!(text, "  {}: {error}", Reason::ModelArriving);
+        }
         let manifest = self.manifest.as_ref().ok();
         if let Some(outputs) = manifest.and_then(Manifest::allow_nonfinite) {
             let _ = writeln!(text, "  outputs that may be NaN or infinite: {outputs}");
@@ -104,11 +118,15 @@ impl VersionDetails {
     }
 
     fn to_json(&self) -> Value {
+        let arriving = self.arriving.as_ref();
+        let arriving = arriving.map(|error| (Reason::ModelArriving, error));
+        let error = self.manifest.as_ref().err();
+        let fault = arriving.or_else(|| error.map(|error| (error.reason(), error)));
         json!({
             "version": self.version,
             "manifest": self.manifest.as_ref().ok(),
-            "reason": self.manifest.as_ref().err().map(|error| error.reason().as_str()),
-            "detail": self.manifest.as_ref().err().map(ToString::to_string),
+            "reason": fault.map(|(reason, _)| reason.as_str()),
+            "detail": fault.map(|(_, error)| error.to_string()),
             "quarantine": self.quarantine,
             "unlisted": self.unlisted,
         })

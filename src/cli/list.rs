@@ -1,15 +1,19 @@
 //! `clarity list`
 
+use std::time::Duration;
+
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::duration::parse_duration;
 use super::table::Table;
 use super::{CommandResult, ModelsArg, print, print_json};
-use crate::{Manifest, ModelName, Quarantine, Store, VerifyError, Version};
+use crate::{Manifest, ModelName, Quarantine, Reason, Store, VerifyError, Version};
 
 /// List all models and versions, from their manifests
 ///
-/// Reads manifests only; `clarity verify` reads the files.
+/// Reads manifests only; `clarity verify` reads the files. A version that is incomplete and changed
+/// recently is shown as `model_arriving`.
 #[derive(Args, Debug)]
 pub(super) struct List {
     #[command(flatten)]
@@ -17,6 +21,9 @@ pub(super) struct List {
     /// Print the list as JSON
     #[arg(long)]
     json: bool,
+    /// A version that is incomplete is shown as arriving if it changed less than this time ago
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    settle_time: Duration,
 }
 
 struct Row {
@@ -25,6 +32,7 @@ struct Row {
     manifest: Result<Manifest, VerifyError>,
     quarantine: Option<Quarantine>,
     unlisted: Vec<String>,
+    arriving: Option<VerifyError>,
 }
 
 impl List {
@@ -43,6 +51,7 @@ impl List {
                 rows.push(Row {
                     quarantine: store.quarantined(&model, version),
                     unlisted: unlisted(&store, &model, version, manifest.as_ref().ok()),
+                    arriving: store.arriving(&model, version, self.settle_time),
                     manifest,
                     version,
                     model: model.clone(),
@@ -75,6 +84,14 @@ impl Row {
         let none = String::new;
         let held = self.quarantine.as_ref();
         let held = held.map_or_else(none, |held| held.cause().as_str().to_owned());
+        if let Some(error) = &self.arriving {
+            let sentence = format!("{}: {error}", Reason::ModelArriving);
+            let empty = [none(), none(), none(), none()];
+            let [files, bytes, published, probe] = empty;
+            return [
+                model, version, files, bytes, published, probe, held, sentence,
+            ];
+        }
         match &self.manifest {
             Ok(manifest) => {
                 let [files, bytes] = [
@@ -112,7 +129,17 @@ impl Row {
             manifest,
             quarantine,
             unlisted,
+            arriving,
         } = self;
+        if let Some(error) = arriving {
+            return json!({
+                "model": model,
+                "version": version,
+                "reason": Reason::ModelArriving.as_str(),
+                "detail": error.to_string(),
+                "quarantine": quarantine,
+            });
+        }
         match manifest {
             Ok(manifest) => json!({
                 "model": model,

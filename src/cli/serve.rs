@@ -94,6 +94,10 @@ pub(super) struct Serve {
     /// The interval between scans of the directory of the models
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     poll: Duration,
+    /// The time without a change after which a version that is incomplete or differs from its
+    /// manifest counts as bad; until then it counts as arriving. 0s: at once
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = parse_duration)]
+    settle_time: Duration,
     /// The delay before the first retry of a bad version; doubled with each further retry
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     backoff_least: Duration,
@@ -234,6 +238,7 @@ impl Serve {
         let mut config = Config::with_deadline(self.deadline);
         config.breaker = self.breaker.config(config.breaker.probe_lease);
         config.reload.poll = self.poll;
+        config.reload.settle = self.settle_time;
         config.reload.backoff_least = self.backoff_least;
         let longest = config.reload.backoff_most.max(self.backoff_least);
         config.reload.backoff_most = self.backoff_most.unwrap_or(longest);

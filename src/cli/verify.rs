@@ -6,12 +6,14 @@ use serde_json::{Value, json};
 use super::progress::Progress;
 use super::table::Table;
 use super::{CommandResult, ModelsArg, print, print_json};
+use crate::store::Exposure;
 use crate::{ModelName, NonFiniteOutputs, Reason, Store, VerifyError, Version};
 
 /// Re-read every byte of every version and compare it with the manifest
 ///
 /// Changes nothing. Exits with 1 when a version has no manifest, or differs from its manifest. Also
-/// exits with 1 when a model has no version or is unreadable.
+/// exits with 1 when a model has no version or is unreadable. Warns about entries that other users
+/// can change.
 #[derive(Args, Debug)]
 pub(super) struct Verify {
     /// Only this model
@@ -31,6 +33,8 @@ struct Finding {
     /// The outputs that may hold NaN and infinite values, according to the verified manifest.
     allow_nonfinite: Option<NonFiniteOutputs>,
     unlisted: Vec<String>,
+    /// The exposures of the version, or of a model without versions.
+    exposures: Vec<Exposure>,
 }
 
 /// The reason for a failed verification.
@@ -62,6 +66,9 @@ impl Verify {
     // models.
     fn findings(&self, store: &Store) -> Result<Vec<Finding>, Box<dyn std::error::Error>> {
         let models = super::list::models(store, self.name.as_ref())?;
+        if let Some(exposure) = store.exposed_root() {
+            eprintln!("warning: {exposure}");
+        }
         let progress = Progress::of_bytes(
             models
                 .iter()
@@ -69,7 +76,7 @@ impl Verify {
                 .fold(0, u64::saturating_add),
             self.json,
         );
-        let verify = |model: &ModelName, version| {
+        let verify = |model: &ModelName, version, exposures: &[Exposure]| {
             progress.set_step(format!("{model} {version}"));
             let opened = store.open(model, version);
             progress.advance(promised_bytes(store, model, version));
@@ -85,10 +92,15 @@ impl Verify {
                 fault,
                 allow_nonfinite,
                 unlisted,
+                exposures: of_version(exposures, model, version),
             }
         };
         let mut findings = Vec::new();
         for model in models {
+            let exposures = store.exposures(&model);
+            for exposure in &exposures {
+                eprintln!("warning: {exposure}");
+            }
             let of_model = |reason, detail| Finding {
                 model: model.clone(),
                 version: None,
@@ -100,6 +112,7 @@ impl Verify {
                 }),
                 allow_nonfinite: None,
                 unlisted: Vec::new(),
+                exposures: exposures.clone(),
             };
             match super::list::versions(store, &model) {
                 Err(error) => findings.push(of_model(Reason::ModelUnreadable, error)),
@@ -108,12 +121,22 @@ impl Verify {
                     findings.push(of_model(Reason::ModelMissing, detail));
                 }
                 Ok(versions) => {
-                    findings.extend(versions.into_iter().map(|version| verify(&model, version)));
+                    let verify = |version| verify(&model, version, &exposures);
+                    findings.extend(versions.into_iter().map(verify));
                 }
             }
         }
         Ok(findings)
     }
+}
+
+/// The exposures of the directories and files that a version depends on.
+fn of_version(exposures: &[Exposure], model: &ModelName, version: Version) -> Vec<Exposure> {
+    let (directory, inside) = (format!("{model}/{version}"), format!("{model}/{version}/"));
+    let concerns =
+        |path: &str| path == model.as_str() || path == directory || path.starts_with(&inside);
+    let concerned = exposures.iter().filter(|exposure| concerns(&exposure.path));
+    concerned.cloned().collect()
 }
 
 /// The total size in bytes of a model's files, according to all readable manifests.
@@ -182,6 +205,7 @@ impl Finding {
             "detail": fault.map(|fault| &fault.detail),
             "allow_nonfinite": self.allow_nonfinite,
             "unlisted": self.unlisted,
+            "warnings": self.exposures.iter().map(ToString::to_string).collect::<Vec<_>>(),
         })
     }
 }

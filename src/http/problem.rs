@@ -116,6 +116,7 @@ fn status_of(reason: Reason) -> StatusCode {
         Reason::NoModels
         | Reason::ShuttingDown
         | Reason::ModelLoading
+        | Reason::ModelArriving
         | Reason::ModelUnloaded
         | Reason::ModelMissing
         | Reason::ModelCorrupt

@@ -92,7 +92,7 @@ fn entries(predictor: &Predictor) -> Vec<IndexEntry> {
     if status.versions.is_empty() && serving.is_empty() {
         let (state, reason) = match status.unavailable() {
             _ if unloaded => ("UNAVAILABLE", "unloaded".to_owned()),
-            Some((Reason::ModelLoading, reason)) => ("LOADING", reason),
+            Some((Reason::ModelLoading | Reason::ModelArriving, reason)) => ("LOADING", reason),
             Some((_, reason)) => ("UNAVAILABLE", reason),
             None => ("UNAVAILABLE", String::new()),
         };
@@ -104,13 +104,15 @@ fn entries(predictor: &Predictor) -> Vec<IndexEntry> {
         entry(Some(version.to_string()), READY, reason)
     });
     let on_disk = status.versions.iter().map(|(version, found)| {
-        let state = match serving.contains(version) {
-            true => READY,
-            false => "UNAVAILABLE",
+        let state = match found {
+            _ if serving.contains(version) => READY,
+            VersionStatus::Arriving { .. } if !unloaded => "LOADING",
+            _ => "UNAVAILABLE",
         };
         let reason = match found {
             VersionStatus::Refused { detail, .. } => detail.clone(),
             _ if unloaded => "unloaded".to_owned(),
+            VersionStatus::Arriving { detail } => format!("still arriving: {detail}"),
             _ => String::new(),
         };
         entry(Some(version.to_string()), state, reason)

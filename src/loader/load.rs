@@ -74,6 +74,11 @@ impl LoadError {
         }
     }
 
+    /// Whether a copy that is still running can cause this error.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Verify(error) if error.may_pass())
+    }
+
     /// The error of a model's directory that cannot be scanned.
     pub(super) fn of_scan(error: &std::io::Error) -> Self {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
@@ -104,6 +109,8 @@ pub(super) struct LoadAttempt {
     pub(super) verification: Duration,
     pub(super) total: Duration,
     pub(super) quarantine: Option<Quarantine>,
+    /// The manifest on disk; `None` if it is missing or invalid.
+    pub(super) manifest: Option<Manifest>,
 }
 
 /// The parts of a server that one load needs.
@@ -114,6 +121,9 @@ pub(super) struct LoadContext {
     pub(super) runtime: Arc<dyn Runtime>,
     pub(super) model: ModelName,
     pub(super) allow_unverified: bool,
+    /// Whether the version has settled. Otherwise, a failure that may pass is no reason for a
+    /// quarantine.
+    pub(super) is_settled: bool,
 }
 
 impl LoadContext {
@@ -152,6 +162,7 @@ impl LoadContext {
             verification,
             total: stopwatch.elapsed(),
             quarantine,
+            manifest,
         }
     }
 
@@ -220,6 +231,7 @@ impl LoadContext {
         {
             Ok(_) if before.is_none() => (None, Ok(())),
             Ok(_) => (None, self.store.release(&self.model, version).map(drop)),
+            Err((_, error)) if !self.is_settled && error.may_pass() => (before.clone(), Ok(())),
             Err((None, _)) => (before.clone(), Ok(())),
             Err((Some(cause), error)) => {
                 let now = Quarantine::new(cause, &error.to_string(), manifest);

@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
+use super::arrivals::ArrivalVerdict;
 use super::load::{LoadAttempt, LoadContext};
+use super::look::Verdicts;
 use super::{LoadError, Loader, LoaderState, Trigger, quarantined_status};
 use crate::executor::{JobError, JobKind, execute};
 use crate::sanitize::sanitize_for_log;
@@ -30,6 +34,8 @@ struct LoadPass<'a> {
     loader: &'a Loader,
     fingerprint: &'a ModelFingerprint,
     trigger: Trigger,
+    /// The verdicts on the versions that this poll has already looked at.
+    verdicts: Verdicts,
     /// The versions that answered before the pass.
     before: BTreeMap<Version, Arc<Loaded>>,
     quarantined: BTreeMap<Version, Quarantine>,
@@ -45,10 +51,14 @@ impl Loader {
         state: &mut LoaderState,
         fingerprint: &ModelFingerprint,
         trigger: Trigger,
+        verdicts: Verdicts,
     ) -> BTreeMap<Version, Quarantine> {
         state
             .verified
             .retain(|version, _| fingerprint.versions.contains_key(version));
+        state
+            .arrivals
+            .retain(|version| fingerprint.versions.contains_key(&version));
         let published = self.state.borrow().clone();
         let running = published.loaded;
         let before = running
@@ -59,6 +69,7 @@ impl Loader {
             loader: self,
             fingerprint,
             trigger,
+            verdicts,
             before: before.map(|loaded| (loaded.version(), loaded)).collect(),
             quarantined: fingerprint.quarantined.clone(),
             found: BTreeMap::new(),
@@ -90,12 +101,18 @@ impl Loader {
         let LoadPass {
             found, quarantined, ..
         } = pass;
+        let is_arriving = |version: Version| {
+            let found = found.get(&version);
+            matches!(found, Some(VersionStatus::Arriving { .. }))
+        };
+        state.arrivals.keep_arriving(is_arriving);
         let same = |fresh: &Arc<Loaded>| {
             running
                 .as_ref()
                 .is_some_and(|running| Arc::ptr_eq(running, fresh))
         };
         let fresh = first.filter(|first| !same(first));
+        let has_news = fresh.is_some() || published.status.attempts == 0;
         match running_version {
             None if found.is_empty() => self.report_failure(None, &LoadError::NoVersion),
             Some(version) if fresh.is_none() && !found.contains_key(&version) => {
@@ -113,16 +130,25 @@ impl Loader {
                 others,
             },
         );
+        if has_news {
+            self.warn_of_exposures(state).await;
+        }
         quarantined
     }
 
-    async fn load(&self, version: Version, forced: bool) -> Result<LoadAttempt, JobError> {
+    async fn load(
+        &self,
+        version: Version,
+        forced: bool,
+        is_settled: bool,
+    ) -> Result<LoadAttempt, JobError> {
         let context = LoadContext {
             store: self.store.clone(),
             vetting: Arc::clone(&self.vetting),
             runtime: Arc::clone(&self.runtime),
             model: self.model.clone(),
             allow_unverified: self.config.allow_unverified,
+            is_settled,
         };
         let work = move || context.load(version, forced);
         let attempt = {
@@ -152,6 +178,30 @@ impl LoadPass<'_> {
         self.found.insert(version, status);
     }
 
+    /// The verdict on a version. A loaded version has settled, so damage to its files is reported
+    /// at once.
+    async fn verdict(
+        &mut self,
+        state: &mut LoaderState,
+        version: Version,
+        is_loaded: bool,
+    ) -> Result<ArrivalVerdict, JobError> {
+        if is_loaded {
+            return Ok(ArrivalVerdict::Settled);
+        }
+        match self.verdicts.remove(&version) {
+            Some(verdict) => Ok(verdict),
+            None => self.loader.look(state, version, self.trigger).await,
+        }
+    }
+
+    fn arriving(&mut self, version: Version, detail: String) -> Option<Arc<Loaded>> {
+        self.loader.report_arriving(version, &detail);
+        self.found
+            .insert(version, VersionStatus::Arriving { detail });
+        None
+    }
+
     /// Loads a version, or keeps its loaded copy if the version's manifest did not change. Returns
     /// `None` if the version is refused.
     async fn load_or_keep(
@@ -160,13 +210,13 @@ impl LoadPass<'_> {
         version: Version,
         files: &VersionFingerprint,
     ) -> Option<Arc<Loaded>> {
-        let before = self.before.get(&version);
+        let before = self.before.get(&version).cloned();
         let is_held = self.fingerprint.quarantined.contains_key(&version);
         let is_unchanged = |before: &Loaded| {
             let verified = state.verified.get(&version);
             !is_held && verified.is_some_and(|then| files.agrees_on_listed(then, &before.manifest))
         };
-        if let (Some(before), Trigger::Due) = (before, self.trigger)
+        if let (Some(before), Trigger::Due) = (&before, self.trigger)
             && is_unchanged(before)
         {
             let unlisted = files.unlisted(&before.manifest);
@@ -177,19 +227,30 @@ impl LoadPass<'_> {
             return Some(Arc::clone(before));
         }
         let forced = self.trigger == Trigger::Requested;
-        let attempt = self.loader.load(version, forced).await;
+        let is_loaded = before.is_some();
+        let is_settled = match self.verdict(state, version, is_loaded).await {
+            Ok(ArrivalVerdict::Arriving(detail)) => return self.arriving(version, detail),
+            Ok(verdict) => verdict == ArrivalVerdict::Settled,
+            Err(error) => return self.refuse(version, &error.into()),
+        };
+        let began = Instant::now();
+        let attempt = self.loader.load(version, forced, is_settled).await;
         if let Ok(attempt) = &attempt {
             match attempt.quarantine.clone() {
                 Some(quarantine) => self.quarantined.insert(version, quarantine),
                 None => self.quarantined.remove(&version),
             };
+            if let Some(before) = &before {
+                let manifest = attempt.manifest.as_ref();
+                self.loader.report_changed_manifest(state, before, manifest);
+            }
         }
         match attempt
             .map_err(LoadError::from)
             .and_then(|attempt| attempt.result)
         {
             Ok(mut fresh) => {
-                if let Some(before) = before {
+                if let Some(before) = &before {
                     fresh.statistics = Arc::clone(&before.statistics);
                 }
                 let unlisted = files.unlisted(&fresh.manifest);
@@ -200,16 +261,24 @@ impl LoadPass<'_> {
                 self.found.insert(version, VersionStatus::Serving);
                 state.verified.insert(version, files.clone());
                 let same = before.filter(|before| before.manifest == fresh.manifest);
-                Some(same.cloned().unwrap_or_else(|| Arc::new(fresh)))
+                Some(same.unwrap_or_else(|| Arc::new(fresh)))
             }
-            Err(error) => {
-                self.loader.report_failure(Some(version), &error);
-                let (reason, detail) = (error.reason(), error.to_string());
-                self.found
-                    .insert(version, VersionStatus::Refused { reason, detail });
-                None
+            Err(error) if !is_settled && error.may_pass() => {
+                let detail = error.to_string();
+                let now = Instant::now();
+                state.arrivals.refused(version, &detail, began, now);
+                self.arriving(version, detail)
             }
+            Err(error) => self.refuse(version, &error),
         }
+    }
+
+    fn refuse(&mut self, version: Version, error: &LoadError) -> Option<Arc<Loaded>> {
+        self.loader.report_failure(Some(version), error);
+        let (reason, detail) = (error.reason(), error.to_string());
+        self.found
+            .insert(version, VersionStatus::Refused { reason, detail });
+        None
     }
 }
 

@@ -38,6 +38,8 @@ pub(super) struct Families {
     pub(super) load_failures: Family<ReasonLabels, Counter>,
     pub(super) verification_duration: Family<ModelLabel, Histogram>,
     pub(super) verification_failures: Family<ModelLabel, Counter>,
+    pub(super) versions_arriving: Family<ModelLabel, Gauge>,
+    pub(super) manifest_changes: Family<ModelLabel, Counter>,
     pub(super) version_info: Family<VersionLabels, Gauge>,
     pub(super) version_unprobed: Family<ModelLabel, Gauge>,
     pub(super) probe_failures: Family<ModelLabel, Counter>,
@@ -66,6 +68,8 @@ impl Families {
             load_failures: Family::default(),
             verification_duration: loads(),
             verification_failures: Family::default(),
+            versions_arriving: Family::default(),
+            manifest_changes: Family::default(),
             version_info: Family::default(),
             version_unprobed: Family::default(),
             probe_failures: Family::default(),
@@ -140,6 +144,16 @@ impl Families {
             "checksum_verification_failures",
             "Versions that differed from their manifest",
             f.verification_failures,
+        );
+        registry.register(
+            "model_versions_arriving",
+            "Versions that are still being copied into the store",
+            f.versions_arriving,
+        );
+        registry.register(
+            "model_manifest_changes",
+            "Changes of the manifest of a loaded version on disk",
+            f.manifest_changes,
         );
         registry.register(
             "model_version_info",

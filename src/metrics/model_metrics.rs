@@ -31,6 +31,8 @@ pub(crate) struct ModelMetrics {
     verification_duration: Histogram,
     verification_failures: Counter,
     version_unprobed: Gauge,
+    versions_arriving: Gauge,
+    manifest_changes: Counter,
     probe_failures: Counter,
     scrub_failures: Counter,
     requests_shed: Counter,
@@ -65,6 +67,8 @@ impl ModelMetrics {
             verification_duration: families.verification_duration.get_or_create_owned(&label),
             verification_failures: families.verification_failures.get_or_create_owned(&label),
             version_unprobed: families.version_unprobed.get_or_create_owned(&label),
+            versions_arriving: families.versions_arriving.get_or_create_owned(&label),
+            manifest_changes: families.manifest_changes.get_or_create_owned(&label),
             probe_failures: families.probe_failures.get_or_create_owned(&label),
             scrub_failures: families.scrub_failures.get_or_create_owned(&label),
             requests_shed: families.requests_shed.clone(),
@@ -134,6 +138,16 @@ impl ModelMetrics {
 
     pub(crate) fn verification_failed(&self) {
         self.verification_failures.inc();
+    }
+
+    /// Sets the number of versions that are still arriving.
+    pub(crate) fn now_arriving(&self, versions: usize) {
+        self.versions_arriving
+            .set(i64::try_from(versions).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn manifest_changed(&self) {
+        self.manifest_changes.inc();
     }
 
     pub(crate) fn probe_failed(&self) {

@@ -20,7 +20,22 @@ impl Store {
     /// When the directory of the store is unreadable. An entry that cannot be removed stays,
     /// without an error.
     pub fn clean(&self) -> io::Result<usize> {
-        let mut removed = 0;
+        let mut removed = self.clear_staging()?.len();
+        for model in self.models()?.entries {
+            // An unreadable model must not prevent the cleaning of the other models.
+            removed += self.clean_markers(&model).unwrap_or(0);
+        }
+        Ok(removed)
+    }
+
+    /// Removes the staging directories of killed processes, and returns their names. Keeps the
+    /// same directories as [`clean`](Self::clean), and all quarantine markers.
+    ///
+    /// # Errors
+    ///
+    /// When the directory of the store is unreadable.
+    pub(crate) fn clear_staging(&self) -> io::Result<Vec<String>> {
+        let mut removed = Vec::new();
         for entry in fs::read_dir(&self.root)? {
             let entry = entry?;
             let name = entry.file_name();
@@ -34,14 +49,13 @@ impl Store {
             if !is_ours || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 continue;
             }
-            if let Ok(DirectoryLock::Held(_locked)) = lock_directory(&entry.path()) {
-                removed += usize::from(fs::remove_dir_all(entry.path()).is_ok());
+            if let Ok(DirectoryLock::Held(_locked)) = lock_directory(&entry.path())
+                && fs::remove_dir_all(entry.path()).is_ok()
+            {
+                removed.push(name.into_owned());
             }
         }
-        for model in self.models()?.entries {
-            // An unreadable model must not prevent the cleaning of the other models.
-            removed += self.clean_markers(&model).unwrap_or(0);
-        }
+        removed.sort();
         Ok(removed)
     }
 

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use models::{COLE_KRIPKE, Models};
 
 /// The testbed's repository of models, and the store under test in the same directory.
-pub(super) mod models {
+pub(crate) mod models {
     use clarity::Store;
     pub(crate) use clarity_testbed::MODEL_BYTES as COLE_KRIPKE;
     use clarity_testbed::Repository;

@@ -64,7 +64,7 @@ impl Visit for FieldVisitor {
 }
 
 #[track_caller]
-fn assert_fields(event: &Fields, expected: &[(&str, &str)]) {
+pub(crate) fn assert_fields(event: &Fields, expected: &[(&str, &str)]) {
     for (name, value) in expected {
         assert_eq!(
             event.get(name).map(String::as_str),

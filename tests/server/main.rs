@@ -1,5 +1,6 @@
 //! Tests of the server as a client sees it: real files, real sockets, one module for each topic.
 
+mod arriving;
 mod attributes;
 mod binary;
 mod bodies;
@@ -17,6 +18,7 @@ mod half_open;
 #[cfg(target_os = "linux")]
 mod heads;
 mod hostile;
+mod housekeeping;
 mod http;
 mod judge;
 mod judged_breaker;
@@ -49,6 +51,7 @@ mod strangers;
 mod unix_socket;
 mod unprobed;
 mod unread_bodies;
+mod uploads;
 mod vetting;
 mod wrong_rank;
 

@@ -132,7 +132,8 @@ fn info_shows_files_and_quarantines() {
             "drifts",
         ],
     );
-    let info = succeed(&models, &["info", "cole_kripke"]);
+    let info = ["info", "cole_kripke", "--settle-time", "0s"];
+    let info = succeed(&models, &info);
     assert_eq!(info["versions"][0]["reason"], "unverified");
     assert_eq!(
         info["versions"][1]["manifest"]["files"]["model.onnx"]["size"],

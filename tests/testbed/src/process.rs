@@ -49,7 +49,7 @@ pub struct ServerProcess {
 
 impl ServerProcess {
     /// Starts the binary at `program`, with a poll every 10 ms, no delay before it drains, and
-    /// standard error in a pipe.
+    /// standard error in a pipe. Damaged versions are bad at once, unless `flags` set a settle time.
     ///
     /// # Panics
     ///
@@ -60,6 +60,8 @@ impl ServerProcess {
         serve.args(["serve", "--listen", "127.0.0.1:0", "--poll", "10ms"]);
         let has_delay = flags.contains(&"--drain-delay");
         serve.args((!has_delay).then_some("--drain-delay=0s"));
+        let has_settle_time = flags.contains(&"--settle-time");
+        serve.args((!has_settle_time).then_some("--settle-time=0s"));
         serve.arg("--models").arg(models).args(flags);
         Self::spawn(serve.stderr(Stdio::piped()))
     }

@@ -8,6 +8,7 @@ use clarity::{
 use clarity_chaos::{Context, Result};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// A running server and its client.
@@ -146,6 +147,43 @@ impl Served {
             .runtime(runtime)
             .executor(pool.clone());
         Self::bind(cx, builder, Arc::new(HoldingExecutor::new())).await
+    }
+
+    /// Like [`start`](Self::start), with this settle time of incomplete versions.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot start.
+    pub async fn start_settling(
+        cx: &Context,
+        repository: &Repository,
+        settle: Duration,
+    ) -> Result<Self> {
+        let executor = Arc::new(HoldingExecutor::new());
+        let mut config = seeded_config(cx.seed());
+        config.reload.settle = settle;
+        let builder = Server::builder(repository.root()).config(config);
+        Self::bind(cx, builder.shared_executor(executor.clone()), executor).await
+    }
+
+    /// Like [`start_on_threads`](Self::start_on_threads), with this settle time of incomplete
+    /// versions and ten polls a second.
+    ///
+    /// # Errors
+    ///
+    /// When the server cannot start.
+    pub async fn start_settling_on_threads(
+        cx: &Context,
+        repository: &Repository,
+        settle: Duration,
+    ) -> Result<Self> {
+        let mut config = seeded_config(cx.seed());
+        config.reload.settle = settle;
+        config.reload.poll = Duration::from_millis(100);
+        let builder = Server::builder(repository.root()).config(config);
+        let pool = BlockingPool::new(BlockingPool::DEFAULT_INFERENCES);
+        let unused = Arc::new(HoldingExecutor::new());
+        Self::bind(cx, builder.executor(pool), unused).await
     }
 
     async fn bind(

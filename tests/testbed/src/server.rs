@@ -4,16 +4,19 @@ use crate::{Client, Repository, metric_in};
 use clarity::{
     Config, Executor, Inline, ModelStatus, Reason, Server, ServerBuilder, Version, VersionStatus,
 };
+use std::time::Duration;
 
-/// The default configuration, with `seed` for the jitter of retries.
+/// The default configuration, with `seed` for the jitter of retries. Damaged versions are bad at
+/// once, however recent the damage is.
 #[must_use]
 pub fn seeded_config(seed: u64) -> Config {
     let mut config = Config::default();
     config.reload.seed = Some(seed);
+    config.reload.settle = Duration::ZERO;
     config
 }
 
-/// The default configuration, with a fixed seed.
+/// Like [`seeded_config`], with a fixed seed.
 #[must_use]
 pub fn config() -> Config {
     seeded_config(1)
