@@ -67,7 +67,8 @@ fn memory_limit_without_room_for_heads_is_refused() {
     let models = Repository::temporary();
     let mut serve = command(CLARITY);
     serve.args(["serve", "--listen", "127.0.0.1:0", "--models"]);
-    serve.arg(models.root()).args(["--connections", "10000"]);
+    serve.arg(models.root());
+    serve.args(["--connections", "10000", "--memory-limit", "268435456"]);
     let failed = serve.output().unwrap();
     let stderr = String::from_utf8_lossy(&failed.stderr);
     assert_eq!(failed.status.code(), Some(1), "{stderr}");

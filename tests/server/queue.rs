@@ -170,7 +170,7 @@ async fn request_that_leaves_the_queue_frees_its_memory() {
     let executor = Arc::new(HoldingExecutor::new());
     let mut config = config();
     config.body_limit = 64 << 10;
-    config.memory_limit = 256 << 10;
+    config.memory_limit = config.connection_memory() + (256 << 10);
     let builder = Server::builder(models.root()).config(config);
     let (server, client) = start(builder.shared_executor(executor.clone())).await;
     executor.hold(JobKind::Inference, MODEL);
