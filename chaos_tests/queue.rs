@@ -89,11 +89,13 @@ async fn a_model_that_hangs_takes_no_place_of_another(cx: Context) -> Result {
     let (faulty, pool) = (FaultSwitch::new(), BlockingPool::new(PLACES));
     let runtime = faulty.queued_runtime(2).only("hanging");
     let served = Served::start_with_runtime(&cx, &repository, runtime, &pool).await?;
+    let runs = faulty.runs();
     faulty.set(Behaviour::Hang);
     let asked: Vec<_> = (0..PLACES)
         .map(|_| served.client.infer_in_background("hanging", &[1.0; 10]))
         .collect();
     until("a full pool", || !pool.has_room(JobKind::Inference)).await;
+    faulty.until_runs(runs + 2).await;
     let shed = served.client.infer(MODEL, &[1.0; 10]).await?;
     shed.assert_unavailable("overloaded");
     cx.clock().advance(DEADLINE).await;
