@@ -93,12 +93,7 @@ impl Add {
         }
         let manifest = staged.publish()?;
         drop(progress);
-        if self.json {
-            print_json(&manifest)?;
-        } else {
-            print(format_args!("{}", published(&manifest)))?;
-        }
-        Ok(true)
+        print_published(&manifest, self.json)
     }
 
     /// Maps the published path of each file to its source.
@@ -175,8 +170,17 @@ pub(super) fn ranks(given: &[OutputRank]) -> Result<BTreeMap<String, Option<u8>>
     Ok(ranks)
 }
 
-/// Describes a version that was just published.
-pub(super) fn published(manifest: &Manifest) -> String {
+/// Prints a version that was just published, as JSON or as a line of text.
+pub(super) fn print_published(manifest: &Manifest, json: bool) -> CommandResult {
+    if json {
+        print_json(manifest)?;
+    } else {
+        print(published(manifest))?;
+    }
+    Ok(true)
+}
+
+fn published(manifest: &Manifest) -> String {
     let bytes: u64 = manifest.files().values().map(|file| file.size).sum();
     let files = manifest.files().len();
     let (model, version, digest) = (manifest.model(), manifest.version(), manifest.digest());

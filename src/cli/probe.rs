@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::add::{OutputRank, published, ranks};
+use super::add::{OutputRank, print_published, ranks};
 use super::progress::Progress;
 use super::vetting::VettingArgs;
-use super::{CommandResult, ModelsArg, print, print_json};
+use super::{CommandResult, ModelsArg};
 use crate::{ModelName, Probe, QuarantineCause, Store, Version};
 
 /// Give a model a probe, from a request that its clients send
@@ -66,12 +66,7 @@ impl ProbeCommand {
             .map_err(|error| format!("{file}: {error}"))?;
         let manifest = staged.publish()?;
         drop(progress);
-        if self.json {
-            print_json(&manifest)?;
-        } else {
-            print(format_args!("{}", published(&manifest)))?;
-        }
-        Ok(true)
+        print_published(&manifest, self.json)
     }
 
     /// The version to probe: the given one, or the newest one that is not withdrawn.

@@ -14,7 +14,7 @@ use crate::predictor::Failure;
 const DECODER_BYTES: usize = 96 << 10;
 
 /// The maximum number of members of a gzip body.
-// Each member needs a new decoder, so many empty members would take much processor time.
+// Each member needs a new decoder. Without a limit, empty members would take much processor time.
 const MAX_MEMBERS: usize = 1024;
 
 /// A decompressor whose output never exceeds a limit.

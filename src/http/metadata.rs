@@ -18,10 +18,8 @@ pub(super) async fn server() -> Json<Value> {
 /// Describes a model. `versions` lists the loaded versions. A request for any other version gets an
 /// error.
 pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
-    let Target { predictor, version } = target;
-    let serving = predictor
-        .serving(version)
-        .map_err(|failure| Problem::of_model(failure, &predictor.model))?;
+    let serving = target.serving()?;
+    let Target { predictor, .. } = target;
     let loaded = &serving.loaded;
     let tensors = |specs: &[TensorSpec]| specs.iter().map(tensor).collect::<Vec<_>>();
     let mut metadata = json!({

@@ -17,10 +17,8 @@ use crate::{TensorSpec, VersionPolicy};
 ///
 /// `max_batch_size` is 0: the server runs each request by itself, and `dims` has all dimensions.
 pub(super) async fn config(State(app): State<App>, target: Target) -> Result<Json<Value>, Problem> {
-    let Target { predictor, version } = target;
-    let serving = predictor
-        .serving(version)
-        .map_err(|failure| Problem::of_model(failure, &predictor.model))?;
+    let serving = target.serving()?;
+    let Target { predictor, .. } = target;
     let loaded = &serving.loaded;
     let tensors = |specs: &[TensorSpec]| specs.iter().map(tensor).collect::<Vec<_>>();
     Ok(Json(json!({

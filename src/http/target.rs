@@ -8,7 +8,7 @@ use axum::http::request::Parts;
 
 use super::App;
 use super::problem::Problem;
-use crate::predictor::{Failure, Predictor};
+use crate::predictor::{Failure, Predictor, Serving};
 use crate::{Reason, Version};
 
 /// The model and the version that a request path names. The model exists. The version does not have
@@ -44,6 +44,14 @@ impl Target {
         let is_segment = |text: &str| !text.is_empty() && !text.contains('/');
         let are_segments = is_segment(model) && version.is_none_or(is_segment);
         are_segments.then_some(Named { model, version })
+    }
+
+    /// The loaded version that the path names. The problem names the model.
+    pub(super) fn serving(&self) -> Result<Serving, Problem> {
+        let Self { predictor, version } = self;
+        predictor
+            .serving(*version)
+            .map_err(|failure| Problem::of_model(failure, &predictor.model))
     }
 }
 

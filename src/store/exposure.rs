@@ -124,7 +124,7 @@ mod tests {
         found.iter().map(ToString::to_string).collect()
     }
 
-    /// Gives every entry a mode that only its owner can write, whatever the umask is.
+    /// Gives every entry a mode that only its owner can write, under any umask.
     fn closed() -> Models {
         let models = Models::cole_kripke();
         for (path, mode) in [

@@ -67,7 +67,7 @@ async fn strangers_change_nothing_while_the_model_answers() {
     assert!(!models.path("1.quarantine.json").exists());
 }
 
-/// Each stranger is a pipe. Whoever opens a pipe for reading waits for a writer, or reads nothing.
+/// Each stranger is a pipe: an attempt to read it waits for a writer, or reads nothing.
 #[cfg(unix)]
 #[tokio::test]
 async fn strangers_are_never_opened() {
