@@ -22,7 +22,8 @@ pub(crate) struct Look {
 /// The names of the entries of a version, with the size and the time of the last change of each.
 ///
 /// The time is the status change time on Unix, which no program can set. Elsewhere it is the later
-/// one of the modification time and the creation time.
+/// one of the modification time and the creation time. A symlink counts as its target, and as
+/// changed when either of them changed.
 ///
 /// With a valid manifest, only the files of the manifest count, and files whose names contain the
 /// name of such a file. Without one, all entries count.
@@ -120,7 +121,12 @@ impl Inventory {
                 if depth < MAX_DEPTH && metadata.as_ref().is_ok_and(Metadata::is_dir) {
                     directories.push((entry.path(), format!("{name}/"), depth + 1));
                 }
-                found.insert(name, stamp(metadata));
+                let is_link = metadata.as_ref().is_ok_and(Metadata::is_symlink);
+                let mut stamped = stamp(metadata);
+                if is_link && let Some(target) = stamp(fs::metadata(entry.path())) {
+                    stamped = stamped.map(|link| link.behind(target));
+                }
+                found.insert(name, stamped);
             }
         }
         Self(found)
@@ -163,6 +169,14 @@ impl EntryStamp {
         let size = if metadata.is_dir() { 0 } else { metadata.len() };
         let changed = change_time(metadata);
         Self { size, changed }
+    }
+
+    /// The stamp of a link to an entry with the stamp `target`.
+    fn behind(self, target: Self) -> Self {
+        Self {
+            size: target.size,
+            changed: self.changed.max(target.changed),
+        }
     }
 }
 
@@ -304,6 +318,26 @@ mod tests {
         assert_ne!(before, take());
         let missing = Inventory::take(&models.path("2"));
         assert_eq!((missing.age(), missing.changed_within(LONG)), (None, false));
+    }
+
+    /// A folder of links, such as a cache of downloads: the file behind the link is copied.
+    #[test]
+    #[cfg(unix)]
+    fn inventory_sees_changes_of_the_target_of_a_link() {
+        let models = Models::cole_kripke();
+        let (weights, target) = (models.path("1/model.onnx"), models.path("elsewhere"));
+        fs::rename(&weights, &target).unwrap();
+        std::os::unix::fs::symlink(&target, &weights).unwrap();
+        let model = "cole_kripke".parse().unwrap();
+        let look = || models.store.look(&model, Version::FIRST);
+        let whole = look();
+        assert!(whole.shortfall.is_none());
+        fs::write(&target, &COLE_KRIPKE[..10]).unwrap();
+        let part = look();
+        assert!(part.shortfall.is_some());
+        assert_ne!(part.inventory, whole.inventory);
+        fs::write(&target, &COLE_KRIPKE[..20]).unwrap();
+        assert_ne!(look().inventory, part.inventory);
     }
 
     #[test]
