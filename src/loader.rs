@@ -276,6 +276,9 @@ impl Loader {
                     .serving_unprobed(loaded.trial.unprobed_detail().is_some());
             }
         }
+        if serving.is_none() {
+            self.metrics.stopped_serving();
+        }
         self.state.send_replace(ModelState {
             loaded,
             others,

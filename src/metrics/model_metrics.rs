@@ -176,6 +176,15 @@ impl ModelMetrics {
         self.families.version_info.get_or_create(&labels).set(1);
     }
 
+    /// Records that no version answers any more.
+    pub(crate) fn stopped_serving(&self) {
+        let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = serving.take() {
+            self.families.version_info.remove(&before);
+        }
+        self.serving_unprobed(false);
+    }
+
     /// Sets whether the version that answers is unprobed.
     pub(crate) fn serving_unprobed(&self, is_unprobed: bool) {
         self.version_unprobed.set(is_unprobed.into());

@@ -55,6 +55,7 @@ impl Registry {
                 deadline: before.deadline,
                 unloaded: true,
             });
+            model.predictor.metrics.stopped_serving();
             tracing::info!(model = %model.predictor.model, "model unloaded");
         }
         Ok(())

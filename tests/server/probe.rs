@@ -93,6 +93,8 @@ async fn loaded_version_that_fails_its_probe_is_unloaded() {
     );
     let refused = client.post(INFER, &short_request()).await.unwrap();
     refused.assert_problem(503, "model_incompatible");
+    let metrics = server.metrics().render();
+    assert!(!metrics.contains("model_version_info{"), "{metrics}");
     faulty.set(Behaviour::Normal);
     server.models().reload("cole_kripke").await.unwrap();
     assert_eq!(

@@ -26,6 +26,13 @@ async fn post(client: &Client, path: &str, token: &str, body: &str) -> Response 
         .unwrap()
 }
 
+/// The number of versions that the metrics show as serving.
+fn served_versions(server: &Server) -> usize {
+    let text = server.metrics().render();
+    let is_series = |line: &&str| line.starts_with("model_version_info{");
+    text.lines().filter(is_series).count()
+}
+
 #[tokio::test]
 async fn load_and_unload_without_a_token_are_403() {
     let (_server, client) = serve(&Repository::temporary_with_model()).await;
@@ -64,6 +71,7 @@ async fn unloaded_model_is_503_until_it_is_loaded() {
     let clock = ManualClock::start();
     let models = Repository::temporary_with_model();
     let (server, client) = serve_with_token(&models).await;
+    assert_eq!(served_versions(&server), 1);
     for body in ["", "{}", r#"{"parameters": {"unload_dependents": false}}"#] {
         assert_eq!(post(&client, UNLOAD, TOKEN, body).await.status, 200);
         let response = client.post(INFER, &short_request()).await.unwrap();
@@ -78,6 +86,7 @@ async fn unloaded_model_is_503_until_it_is_loaded() {
             .assert_problem(503, "model_unloaded");
     }
     assert_eq!(client.get("/v2/health/ready").await.unwrap().status, 200);
+    assert_eq!(served_versions(&server), 0);
     let unloaded = json!([{ "name": "cole_kripke", "version": "1", "state": "UNAVAILABLE", "reason": "unloaded" }]);
     assert_eq!(client.post_text(INDEX, "").await.unwrap().json(), unloaded);
 
