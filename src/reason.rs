@@ -70,7 +70,7 @@ pub enum Reason {
 impl Reason {
     /// The reasons for which requests to a known model fail: the values of the label `reason` of
     /// `prediction_failure_total`.
-    pub const OF_PREDICTIONS: [Self; 21] = [
+    pub const OF_PREDICTIONS: &'static [Self] = &[
         Self::UnknownVersion,
         Self::VersionNotLoaded,
         Self::InvalidRequest,
@@ -96,11 +96,11 @@ impl Reason {
 
     /// The reasons for which requests leave the queue of a model without a run: the values of the
     /// label `reason` of `prediction_left_queue_total`.
-    pub const OF_DEPARTURES: [Self; 2] = [Self::Overloaded, Self::Cancelled];
+    pub const OF_DEPARTURES: &'static [Self] = &[Self::Overloaded, Self::Cancelled];
 
     /// The reasons for which loads fail: the values of the label `reason` of
     /// `model_load_failures_total`.
-    pub const OF_LOADS: [Self; 6] = [
+    pub const OF_LOADS: &'static [Self] = &[
         Self::ModelMissing,
         Self::ModelCorrupt,
         Self::Unverified,

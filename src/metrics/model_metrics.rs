@@ -58,12 +58,12 @@ impl ModelMetrics {
         };
         let metrics = Self {
             prediction_success: families.prediction_success.get_or_create_owned(&label),
-            prediction_failures: by_reason(&families.prediction_failure, &Reason::OF_PREDICTIONS),
-            left_queue: by_reason(&families.prediction_left_queue, &Reason::OF_DEPARTURES),
+            prediction_failures: by_reason(&families.prediction_failure, Reason::OF_PREDICTIONS),
+            left_queue: by_reason(&families.prediction_left_queue, Reason::OF_DEPARTURES),
             prediction_duration: families.prediction_duration.get_or_create_owned(&label),
             breaker_rejected: families.breaker_rejected.get_or_create_owned(&label),
             load_duration: families.load_duration.get_or_create_owned(&label),
-            load_failures: by_reason(&families.load_failures, &Reason::OF_LOADS),
+            load_failures: by_reason(&families.load_failures, Reason::OF_LOADS),
             verification_duration: families.verification_duration.get_or_create_owned(&label),
             verification_failures: families.verification_failures.get_or_create_owned(&label),
             version_unprobed: families.version_unprobed.get_or_create_owned(&label),

@@ -41,16 +41,16 @@ fn model_series_all_exist_from_the_start() {
 fn every_reason_of_predictions_and_loads_is_counted() {
     let metrics = Metrics::new();
     let model = metrics.for_model(&"m".parse().unwrap());
-    Reason::OF_PREDICTIONS
-        .into_iter()
-        .for_each(|reason| model.prediction_failed(reason));
-    Reason::OF_LOADS
-        .into_iter()
-        .for_each(|reason| model.load_failed(reason));
+    for &reason in Reason::OF_PREDICTIONS {
+        model.prediction_failed(reason);
+    }
+    for &reason in Reason::OF_LOADS {
+        model.load_failed(reason);
+    }
     let text = metrics.render();
     for (name, reasons) in [
-        ("prediction_failure", &Reason::OF_PREDICTIONS[..]),
-        ("model_load_failures", &Reason::OF_LOADS),
+        ("prediction_failure", Reason::OF_PREDICTIONS),
+        ("model_load_failures", Reason::OF_LOADS),
     ] {
         for reason in reasons {
             assert_eq!(

@@ -107,12 +107,12 @@ impl Scene {
 
     /// The number of failures that alarms count.
     pub(crate) fn alarms(&self) -> f64 {
-        let failures = Reason::OF_LOADS.map(|reason| {
+        let failures = Reason::OF_LOADS.iter().map(|reason| {
             let series =
                 format!(r#"model_load_failures_total{{model="{MODEL}",reason="{reason}"}}"#);
             metric(&self.server, &series)
         });
-        failures.iter().sum::<f64>() + self.metric("checksum_verification_failures_total")
+        failures.sum::<f64>() + self.metric("checksum_verification_failures_total")
     }
 
     /// Asserts that the upload of version 2 is in progress, and no failure.
