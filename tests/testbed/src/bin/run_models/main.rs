@@ -1,0 +1,50 @@
+//! Runs models that another program sends through a pipe, and answers with their outputs.
+//!
+//! The checks of the runtimes use this program: they load thousands of models, one after the other,
+//! in one process. Requests arrive on standard input, and answers leave on standard output, in the
+//! same order: see [`frame`]. A model that crashes this process has no answer.
+//!
+//! A request names the runtime. The model is loaded as a server loads it, and run once on the
+//! given inputs, which must fit the model's declaration. Outputs can contain NaN and infinities.
+
+#![forbid(unsafe_code)]
+
+mod elements;
+mod frame;
+mod inputs;
+mod runner;
+
+use std::io::{self, BufReader, BufWriter, Write};
+use std::process::ExitCode;
+
+use self::runner::Runner;
+
+fn main() -> ExitCode {
+    let done = match std::env::args().nth(1).as_deref() {
+        None => serve(),
+        Some("--list-claims") => Err(io::Error::other("--list-claims: not supported")),
+        Some(other) => Err(io::Error::other(format!(
+            "expected --list-claims or no argument, found {other}"
+        ))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("run_models: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Answers requests until standard input ends.
+fn serve() -> io::Result<()> {
+    let mut requests = BufReader::new(io::stdin().lock());
+    let mut answers = BufWriter::new(io::stdout().lock());
+    let runner = Runner::new()?;
+    while let Some(request) = frame::read(&mut requests)? {
+        let answer = runner.answer(request);
+        frame::write(&mut answers, &answer)?;
+        answers.flush()?;
+    }
+    Ok(())
+}
