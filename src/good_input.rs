@@ -41,10 +41,7 @@ impl GoodInput {
     /// Copies `inputs`, since a run consumes them. Returns `None` if they are too large, or if the
     /// kept input is younger than a second. Also if too many copies are under way.
     pub(crate) fn copy(&self, inputs: &[Tensor]) -> Option<InputCopy> {
-        let size = |tensor: &Tensor| {
-            let values = tensor.data().len() * tensor.datatype().size();
-            values + size_of_val(tensor.shape())
-        };
+        let size = |tensor: &Tensor| tensor.data().size() + size_of_val(tensor.shape());
         let is_small = inputs.iter().map(size).sum::<usize>() <= MOST_BYTES;
         let is_due = || {
             let kept = self.lock();

@@ -13,19 +13,34 @@ const NEGATIVE_INFINITY: &str = "-Infinity";
 
 /// A number that serializes as a JSON number if it is finite, and as a string otherwise.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct JsonFloat(pub(crate) f32);
+pub(crate) struct JsonFloat<T>(pub(crate) T);
 
-impl Serialize for JsonFloat {
+impl Serialize for JsonFloat<f32> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let value = self.0;
         if value.is_finite() {
             return serializer.serialize_f32(value);
         }
-        serializer.serialize_str(match value {
-            f32::INFINITY => INFINITY,
-            f32::NEG_INFINITY => NEGATIVE_INFINITY,
-            _ => NAN,
-        })
+        serializer.serialize_str(nonfinite_name(value))
+    }
+}
+
+impl Serialize for JsonFloat<f64> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let value = self.0;
+        if value.is_finite() {
+            return serializer.serialize_f64(value);
+        }
+        // Infinity and NaN are the same in 32 bits.
+        serializer.serialize_str(nonfinite_name(value as f32))
+    }
+}
+
+fn nonfinite_name(value: f32) -> &'static str {
+    match value {
+        f32::INFINITY => INFINITY,
+        f32::NEG_INFINITY => NEGATIVE_INFINITY,
+        _ => NAN,
     }
 }
 

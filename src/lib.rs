@@ -125,7 +125,7 @@ pub use self::store::{
     IgnoredEntry, Listing, PublishError, Quarantine, QuarantineCause, RestageError, Source, Staged,
     Store, VerifiedVersion, VerifyError,
 };
-pub use self::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
+pub use self::tensor::{ByteStrings, DataType, Dimension, Fp16, Tensor, TensorData, TensorSpec};
 pub use self::version::{InvalidVersion, Version};
 pub use self::vetting::{Vetting, VettingError, VettingLimits};
 pub use clarity_breaker::{

@@ -1,20 +1,26 @@
 //! Probes: inputs with known answers, which detect a model that loads but answers wrongly.
 
 mod tensors;
+mod tolerance;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use self::tensors::NamedTensor;
+pub use self::tolerance::Tolerance;
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, Session, run};
-use crate::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
+use crate::tensor::{DataType, Dimension, Fp16, Tensor, TensorData, TensorSpec};
 
 /// An input with a known answer.
 ///
 /// A probe is a file of its version, listed in the manifest and verified like all other files. The
 /// JSON contains the `inputs` and the known `outputs`, in the form of the Open Inference Protocol.
-/// It also contains the tolerance for the comparison of outputs.
+/// It also contains the tolerance for the comparison of outputs. Without one, each datatype has a
+/// tolerance of its own: see [`Tolerance::of`].
+///
+/// The protocol has no JSON form for FP16, nor for BYTES that are not UTF-8. In a probe, an element
+/// of FP16 is a number. An element of BYTES is a string, or an object such as `{"hex": "00ff"}`.
 ///
 /// ```json
 /// {
@@ -28,22 +34,8 @@ pub struct Probe {
     inputs: Vec<NamedTensor>,
     #[serde(default)]
     outputs: Vec<NamedTensor>,
-    #[serde(default)]
-    tolerance: Tolerance,
-}
-
-/// The tolerance for the comparison of an answer with the known answer. A floating-point number may
-/// differ from the expected number by at most `absolute + relative * |expected|`. Infinite numbers,
-/// integers and booleans must be equal, and NaN is expected exactly where NaN was recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Tolerance {
-    /// The relative part: a fraction of the magnitude of the expected value. Finite and not
-    /// negative.
-    pub relative: f32,
-    /// The absolute part, which does not depend on the expected value. Finite and not negative.
-    pub absolute: f32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tolerance: Option<Tolerance>,
 }
 
 /// The reason why a probe is invalid, or why a model does not pass the probe.
@@ -80,19 +72,6 @@ pub enum ProbeError {
     },
 }
 
-impl Default for Tolerance {
-    /// The tolerances of ONNX's own backend tests:
-    /// <https://github.com/onnx/onnx/blob/main/onnx/backend/test/loader/__init__.py>.
-    // The tolerances are not zero, because processors add numbers in different orders and round
-    // differently.
-    fn default() -> Self {
-        Self {
-            relative: 1e-3,
-            absolute: 1e-7,
-        }
-    }
-}
-
 impl Probe {
     /// The usual name of the file with a recorded probe.
     pub const FILE_NAME: &str = "probe.json";
@@ -106,8 +85,8 @@ impl Probe {
     pub fn parse(json: &[u8]) -> Result<Self, ProbeError> {
         let probe: Self = serde_json::from_slice(json)
             .map_err(|error| ProbeError::Syntax(sanitize_for_log(error)))?;
-        let Tolerance { relative, absolute } = probe.tolerance;
-        for part in [relative, absolute] {
+        let given = probe.tolerance.unwrap_or_default();
+        for part in [given.relative, given.absolute] {
             // With an infinite tolerance, any answer could pass. With NaN, no answer would pass.
             if !part.is_finite() || part < 0.0 {
                 let why =
@@ -133,8 +112,15 @@ impl Probe {
 
     /// The same probe with the answer of `recorded`.
     pub(crate) fn with_answer_of(self, recorded: Self) -> Self {
+        self.with_answer(recorded.outputs)
+    }
+
+    /// The same probe with this answer, and with the tolerance of its datatype if it has none.
+    fn with_answer(self, outputs: Vec<NamedTensor>) -> Self {
+        let tolerance = Tolerance::of_all(outputs.iter().map(|output| &output.tensor));
         Self {
-            outputs: recorded.outputs,
+            tolerance: self.tolerance.or(tolerance),
+            outputs,
             ..self
         }
     }
@@ -156,10 +142,8 @@ impl Probe {
             name: spec.name.clone(),
             tensor,
         });
-        Ok(Self {
-            outputs: outputs.collect(),
-            ..self
-        })
+        let outputs = outputs.collect();
+        Ok(self.with_answer(outputs))
     }
 
     /// Runs the model on the inputs, and compares the answer with the known answer.
@@ -205,43 +189,74 @@ impl Probe {
         }
         macro_rules! first {
             ($expected:expr, $found:expr, $same:expr) => {{
-                let mut pairs = $expected.iter().zip($found);
-                let wrong_at = pairs.position(|(expected, found)| !$same(*expected, *found));
+                let mut pairs = $expected.iter().zip($found.iter());
+                let wrong_at = pairs.position(|(expected, found)| !$same(expected, found));
                 match wrong_at {
                     Some(at) => Err(wrong(Some(at), &$expected[at], &$found[at])),
                     None => Ok(()),
                 }
             }};
         }
-        let Tolerance { relative, absolute } = self.tolerance;
-        let is_near = |expected: f32, found: f32| {
-            if expected.is_finite() && found.is_finite() {
-                return (expected - found).abs() <= absolute + relative * expected.abs();
-            }
-            expected == found || (expected.is_nan() && found.is_nan())
-        };
+        let tolerance = self.tolerance;
+        let tolerance = tolerance.unwrap_or_else(|| Tolerance::of(expected.datatype()));
         match (expected.data(), found.data()) {
-            (TensorData::Fp32(expected), TensorData::Fp32(found)) => {
+            (TensorData::Fp16(expected), TensorData::Fp16(found)) => {
+                let is_near = |expected: &Fp16, found: &Fp16| {
+                    tolerance.admits(expected.to_f32(), found.to_f32())
+                };
                 first!(expected, found, is_near)
             }
-            (TensorData::Int64(expected), TensorData::Int64(found)) => {
-                first!(expected, found, |a: i64, b: i64| a == b)
+            (TensorData::Fp32(expected), TensorData::Fp32(found)) => {
+                first!(expected, found, |a: &f32, b: &f32| tolerance.admits(*a, *b))
             }
-            (TensorData::Int32(expected), TensorData::Int32(found)) => {
-                first!(expected, found, |a: i32, b: i32| a == b)
+            (TensorData::Fp64(expected), TensorData::Fp64(found)) => {
+                first!(expected, found, |a: &f64, b: &f64| tolerance
+                    .admits_double(*a, *b))
             }
-            (TensorData::Int8(expected), TensorData::Int8(found)) => {
-                first!(expected, found, |a: i8, b: i8| a == b)
-            }
-            (TensorData::Uint8(expected), TensorData::Uint8(found)) => {
-                first!(expected, found, |a: u8, b: u8| a == b)
+            (TensorData::Bytes(expected), TensorData::Bytes(found)) => {
+                let mut pairs = expected.iter().zip(found.iter()).enumerate();
+                match pairs.find(|(_, (expected, found))| expected != found) {
+                    Some((at, (expected, found))) => {
+                        Err(wrong(Some(at), &quote(expected), &quote(found)))
+                    }
+                    None => Ok(()),
+                }
             }
             (TensorData::Bool(expected), TensorData::Bool(found)) => {
-                first!(expected, found, |a: bool, b: bool| a == b)
+                first!(expected, found, |a, b| a == b)
+            }
+            (TensorData::Uint8(expected), TensorData::Uint8(found)) => {
+                first!(expected, found, |a, b| a == b)
+            }
+            (TensorData::Uint16(expected), TensorData::Uint16(found)) => {
+                first!(expected, found, |a, b| a == b)
+            }
+            (TensorData::Uint32(expected), TensorData::Uint32(found)) => {
+                first!(expected, found, |a, b| a == b)
+            }
+            (TensorData::Uint64(expected), TensorData::Uint64(found)) => {
+                first!(expected, found, |a, b| a == b)
+            }
+            (TensorData::Int8(expected), TensorData::Int8(found)) => {
+                first!(expected, found, |a, b| a == b)
+            }
+            (TensorData::Int16(expected), TensorData::Int16(found)) => {
+                first!(expected, found, |a, b| a == b)
+            }
+            (TensorData::Int32(expected), TensorData::Int32(found)) => {
+                first!(expected, found, |a, b| a == b)
+            }
+            (TensorData::Int64(expected), TensorData::Int64(found)) => {
+                first!(expected, found, |a, b| a == b)
             }
             _ => Err(wrong(None, &expected.datatype(), &found.datatype())),
         }
     }
+}
+
+/// An element of BYTES, for a message.
+fn quote(element: &[u8]) -> String {
+    sanitize_for_log(format_args!("{:?}", String::from_utf8_lossy(element)))
 }
 
 /// Sorts tensors into the order of the model's declarations. Each declared tensor must occur

@@ -20,7 +20,7 @@ use super::target::Target;
 use crate::executor::{Executor, JobKind, execute};
 use crate::predictor::{Failure, Predictor};
 use crate::stopwatch::Stopwatch;
-use crate::{ModelName, Version};
+use crate::{ModelName, Tensor, Version};
 
 /// The minimum size for which encoding and decoding run on the executor. For decoding, the size is
 /// a number of bytes. For encoding, the size is a number of elements.
@@ -31,6 +31,12 @@ const OFFLOAD_BYTES: usize = 64 << 10;
 /// this number of bytes as JSON.
 // Compression is not faster than the JSON parser.
 const COMPRESSED_ELEMENT: usize = 16;
+
+/// The number of elements of a tensor. Elements of BYTES count by their size: a few can be large.
+fn elements(tensor: &Tensor) -> usize {
+    let data = tensor.data();
+    data.len().max(data.size() / COMPRESSED_ELEMENT)
+}
 
 pub(super) async fn infer(
     State(app): State<App>,
@@ -102,7 +108,7 @@ where
         let outputs = predictor
             .predict(&serving.loaded, request.inputs, request.memory)
             .await?;
-        let size: usize = outputs.iter().map(|output| output.data().len()).sum();
+        let size: usize = outputs.iter().map(elements).sum();
         let work = match accepted.coding {
             Some(_) => size.saturating_mul(COMPRESSED_ELEMENT),
             None => size,

@@ -11,7 +11,7 @@ use super::App;
 use super::metadata::{dimensions, platform};
 use super::problem::Problem;
 use super::target::Target;
-use crate::{TensorSpec, VersionPolicy};
+use crate::{DataType, TensorSpec, VersionPolicy};
 
 /// Describes the configuration of a model. Members without a counterpart in this server are absent.
 ///
@@ -33,7 +33,11 @@ pub(super) async fn config(State(app): State<App>, target: Target) -> Result<Jso
 }
 
 fn tensor(spec: &TensorSpec) -> Value {
-    let data_type = format!("TYPE_{}", spec.datatype);
+    let data_type = match spec.datatype {
+        // The message has another name for this datatype.
+        DataType::Bytes => "TYPE_STRING".to_owned(),
+        other => format!("TYPE_{other}"),
+    };
     json!({ "name": spec.name, "data_type": data_type, "dims": dimensions(spec) })
 }
 

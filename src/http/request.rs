@@ -1,11 +1,12 @@
 //! Decodes inference request bodies.
 
+use super::binary::{NO_JSON, REQUEST_BINARY};
 use super::budget::{Budget, Reservation};
 use super::document::{RequestDocument, RequestInput, invalid};
 use super::input::{DimensionSizes, InputData, parse_tensor};
 use super::object::Object;
 use crate::predictor::Failure;
-use crate::{Tensor, TensorSpec};
+use crate::{DataType, Tensor, TensorSpec};
 
 /// A validated inference request: every tensor matches the model's signature.
 #[derive(Debug)]
@@ -52,6 +53,19 @@ impl InferRequest {
             outputs,
             memory,
         })
+    }
+}
+
+impl WantedOutput {
+    /// Refuses a datatype without a JSON form, unless the output is binary.
+    fn refuse_without_json(self, spec: &TensorSpec) -> Result<(), Failure> {
+        if self.binary || spec.datatype != DataType::Fp16 {
+            return Ok(());
+        }
+        let name = &spec.name;
+        Err(invalid(format!(
+            "output {name}: {NO_JSON}: {REQUEST_BINARY}"
+        )))
     }
 }
 
@@ -141,9 +155,12 @@ impl<'a> RequestDocument<'a> {
             .of_request()
             .map_err(|why| invalid(format!("the request: {why}")))?;
         if self.outputs.is_empty() {
-            return Ok((0..specs.len())
-                .map(|place| WantedOutput { place, binary })
-                .collect());
+            let all = specs.iter().enumerate().map(|(place, spec)| {
+                let wanted = WantedOutput { place, binary };
+                wanted.refuse_without_json(spec)?;
+                Ok(wanted)
+            });
+            return all.collect();
         }
         let mut wanted: Vec<WantedOutput> = Vec::new();
         for Object(output) in &self.outputs {
@@ -159,7 +176,9 @@ impl<'a> RequestDocument<'a> {
             }
             let Object(parameters) = &output.parameters;
             let binary = parameters.of_output().map_err(refused)?.unwrap_or(binary);
-            wanted.push(WantedOutput { place, binary });
+            let output = WantedOutput { place, binary };
+            output.refuse_without_json(&specs[place])?;
+            wanted.push(output);
         }
         Ok(wanted)
     }

@@ -4,15 +4,17 @@ use axum::body::Bytes;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
+use serde::ser::{Error, SerializeSeq};
 use serde::{Serialize, Serializer};
 
+use super::binary::{NO_JSON, REQUEST_BINARY};
 use super::budget::{Budget, Reservation};
 use super::coding::{AcceptedCodings, ContentCoding};
 use super::request::WantedOutput;
 use super::{binary, encoder};
 use crate::json_float::JsonFloat;
 use crate::predictor::{Failure, Serving};
-use crate::{DataType, ModelName, Tensor, TensorData};
+use crate::{DataType, ModelName, Reason, Tensor, TensorData};
 
 /// An upper bound on the size of a response's JSON in bytes. Excludes the elements, the names and
 /// `id`.
@@ -73,14 +75,16 @@ struct OutputParameters {
     binary_data_size: usize,
 }
 
-/// The elements of an output, serialized as a flat list in row-major order.
-struct OutputData<'a>(&'a TensorData);
+/// The elements of the output with this name, serialized as a flat list in row-major order. An
+/// element of BYTES that is not UTF-8 is an error.
+struct OutputData<'a>(&'a str, &'a TensorData);
 
 impl EncodedResponse {
     /// Encodes the response as JSON, followed by the elements of binary outputs.
     ///
-    /// Writes each finite FP32 value with the fewest digits that can be parsed to the same bits.
-    /// Writes other values as in [`json_float`](crate::json_float).
+    /// Writes each finite number with the fewest digits that can be parsed to the same bits. Writes
+    /// other values as in [`json_float`](crate::json_float), and BYTES as strings. Refuses BYTES
+    /// that are not UTF-8, unless they are wanted in binary.
     ///
     /// Reserves memory for the existing tensors and for the body, then allocates the body.
     pub(super) fn encode(
@@ -92,7 +96,7 @@ impl EncodedResponse {
         budget: &Budget,
     ) -> Result<Self, Failure> {
         let specs = serving.loaded.session.outputs();
-        let tensors: usize = outputs.iter().map(binary_size).sum();
+        let tensors: usize = outputs.iter().map(|tensor| tensor.data().size()).sum();
         let id_size = id.map_or(0, |id| 6 * id.len());
         let body_size = JSON_OVERHEAD
             + id_size
@@ -108,15 +112,15 @@ impl EncodedResponse {
                 datatype: spec.datatype.as_str(),
                 shape: tensor.shape(),
                 parameters: wanted.binary.then(|| OutputParameters {
-                    binary_data_size: binary_size(tensor),
+                    binary_data_size: binary::size(tensor.data()),
                 }),
-                data: (!wanted.binary).then(|| OutputData(tensor.data())),
+                data: (!wanted.binary).then(|| OutputData(&spec.name, tensor.data())),
             }
         };
         let is_unverified = serving.loaded.is_unverified;
         let parameters = ResponseParameters {
             degraded: serving.degraded.map(|_| true),
-            degraded_reason: serving.degraded.map(crate::Reason::as_str),
+            degraded_reason: serving.degraded.map(Reason::as_str),
             unverified: is_unverified.then_some(true),
         };
         let response = InferResponse {
@@ -127,8 +131,10 @@ impl EncodedResponse {
             outputs: wanted.iter().map(output).collect(),
         };
         let mut body = Vec::with_capacity(body_size);
+        // In memory, only text that is not UTF-8 is an error. The client asked for JSON, so this is
+        // no failure of the model.
         serde_json::to_writer(&mut body, &response)
-            .expect("strings, booleans and numbers always serialize to JSON in memory");
+            .map_err(|error| Failure::new(Reason::InvalidRequest, error.to_string()))?;
         let binaries = wanted.iter().filter(|output| output.binary);
         let mut json_length = None;
         for output in binaries {
@@ -174,26 +180,50 @@ impl EncodedResponse {
     }
 }
 
-fn binary_size(tensor: &Tensor) -> usize {
-    tensor.data().len() * tensor.datatype().size()
-}
-
 /// An upper bound on the encoded size of one output in bytes. Excludes the output's name.
 fn max_bytes(output: WantedOutput, tensor: &Tensor) -> usize {
     const DIMENSION: usize = "18446744073709551615,".len();
     let frame = JSON_OVERHEAD / 4 + DIMENSION * tensor.shape().len();
-    let element = match (output.binary, tensor.datatype()) {
-        (true, datatype) => datatype.size(),
-        (false, DataType::Bool) => "false,".len(),
-        (false, DataType::Uint8) => "255,".len(),
-        (false, DataType::Int8) => "-128,".len(),
-        (false, DataType::Int32) => "-2147483648,".len(),
-        (false, DataType::Int64) => "-9223372036854775808,".len(),
+    let elements = match output.binary {
+        true => binary::size(tensor.data()),
+        false => max_json(tensor.data()),
+    };
+    frame + elements
+}
+
+/// An upper bound on the size of the elements as JSON, in bytes.
+fn max_json(data: &TensorData) -> usize {
+    let element = match data.datatype() {
+        DataType::Bool => "false,".len(),
+        DataType::Uint8 => "255,".len(),
+        DataType::Uint16 => "65535,".len(),
+        DataType::Uint32 => "4294967295,".len(),
+        DataType::Uint64 => "18446744073709551615,".len(),
+        DataType::Int8 => "-128,".len(),
+        DataType::Int16 => "-32768,".len(),
+        DataType::Int32 => "-2147483648,".len(),
+        DataType::Int64 => "-9223372036854775808,".len(),
         // The longest text has nine significant digits and eight other characters: the sign, the
         // point and six zeros. A text with an exponent is shorter.
-        (false, DataType::Fp32) => "-123456790000000.0,".len(),
+        DataType::Fp16 | DataType::Fp32 => "-123456790000000.0,".len(),
+        // The longest text has 17 significant digits, the sign, the point and an exponent.
+        DataType::Fp64 => "-1.2345678901234567e-308,".len(),
+        DataType::Bytes => "\"\",".len(),
     };
-    frame + element * tensor.data().len()
+    let texts = match data {
+        TensorData::Bytes(values) => values.bytes().iter().map(escaped_size).sum(),
+        _ => 0,
+    };
+    element * data.len() + texts
+}
+
+/// The size of a byte in a JSON string.
+fn escaped_size(byte: &u8) -> usize {
+    match byte {
+        0..0x20 => "\\u0000".len(),
+        b'"' | b'\\' => "\\n".len(),
+        _ => 1,
+    }
 }
 
 impl IntoResponse for EncodedResponse {
@@ -232,14 +262,37 @@ impl AsRef<[u8]> for ResponseBytes {
 
 impl Serialize for OutputData<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
+        let Self(output, data) = *self;
+        match data {
             TensorData::Bool(values) => serializer.collect_seq(values),
             TensorData::Uint8(values) => serializer.collect_seq(values),
+            TensorData::Uint16(values) => serializer.collect_seq(values),
+            TensorData::Uint32(values) => serializer.collect_seq(values),
+            TensorData::Uint64(values) => serializer.collect_seq(values),
             TensorData::Int8(values) => serializer.collect_seq(values),
+            TensorData::Int16(values) => serializer.collect_seq(values),
             TensorData::Int32(values) => serializer.collect_seq(values),
             TensorData::Int64(values) => serializer.collect_seq(values),
+            TensorData::Fp16(_) => Err(S::Error::custom(format_args!(
+                "output {output}: {NO_JSON}: {REQUEST_BINARY}"
+            ))),
             TensorData::Fp32(values) => {
                 serializer.collect_seq(values.iter().copied().map(JsonFloat))
+            }
+            TensorData::Fp64(values) => {
+                serializer.collect_seq(values.iter().copied().map(JsonFloat))
+            }
+            TensorData::Bytes(values) => {
+                let mut list = serializer.serialize_seq(Some(values.len()))?;
+                for (position, value) in values.iter().enumerate() {
+                    let text = str::from_utf8(value).map_err(|_| {
+                        S::Error::custom(format_args!(
+                            "output {output}: the element at {position} is not UTF-8 and has no JSON form: {REQUEST_BINARY}"
+                        ))
+                    })?;
+                    list.serialize_element(text)?;
+                }
+                list.end()
             }
         }
     }

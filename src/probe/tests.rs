@@ -96,9 +96,9 @@ fn record_of_an_unfit_probe_names_the_mismatch() {
             r#""INT32""#,
             "input x: expected FP32 [1, -1], found INT32 [1, 2]",
         ),
-        (r#""FP32""#, r#""FP64""#, "expected the datatype BOOL"),
+        (r#""FP32""#, r#""BF16""#, "expected a datatype of BOOL"),
         ("[1, 2]}", "[1, 2, 3]}", "found 3"),
-        ("[1, 2]}", "[1, 1e39]}", "1e+39 is not of the datatype"),
+        ("[1, 2]}", "[1, 1e39]}", "1e39 is not of the datatype"),
         ("[1, 2]}", "[1, true]}", "true is not of the datatype"),
         (r#"[1, 2], "data""#, r#"[2], "data""#, "found FP32 [2]"),
         (

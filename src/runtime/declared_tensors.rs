@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use rten_onnx::onnx::{self, TypeProtoTensor, ValueInfoProto};
+use rten_onnx::onnx::{self, TypeProtoTensor};
 use rten_onnx::protobuf::{
     DecodeMessage, Fields, OwnedValues, ProtobufError, ReadValue, ValueReader,
 };
@@ -21,9 +21,23 @@ const INPUT: u64 = 11;
 /// The number of the field `GraphProto.output` in onnx.proto.
 const OUTPUT: u64 = 12;
 
+/// The numbers of the fields `name` and `type` of `ValueInfoProto` in onnx.proto.
+const NAME: u64 = 1;
+const TYPE: u64 = 2;
+/// The number of the field `TypeProto.tensor_type` in onnx.proto.
+const TENSOR_TYPE: u64 = 1;
+
 /// The declared inputs and outputs of a model, by name.
 #[derive(Debug, Default)]
-pub(super) struct DeclaredTensors(HashMap<String, Option<TypeProtoTensor>>);
+pub(super) struct DeclaredTensors(HashMap<String, DeclaredType>);
+
+/// The declared type of an input or output.
+#[derive(Debug)]
+enum DeclaredType {
+    Tensor(TypeProtoTensor),
+    /// A type that is no tensor, such as a sequence.
+    Other(&'static str),
+}
 
 impl DeclaredTensors {
     /// Reads the declarations from the bytes of a model.
@@ -38,31 +52,63 @@ impl DeclaredTensors {
             tensor: tensor.to_owned(),
             why,
         };
-        let declared = self.0.get(tensor).and_then(Option::as_ref);
-        let declared = declared.ok_or_else(|| {
-            unservable("expected a declaration as a tensor, found none".to_owned())
-        })?;
-        let datatype = match declared.elem_type {
-            Some(onnx::DataType::BOOL) => DataType::Bool,
-            Some(onnx::DataType::UINT8) => DataType::Uint8,
-            Some(onnx::DataType::INT8) => DataType::Int8,
-            Some(onnx::DataType::INT32) => DataType::Int32,
-            Some(onnx::DataType::INT64) => DataType::Int64,
-            Some(onnx::DataType::FLOAT) => DataType::Fp32,
-            other => {
-                let found = other
-                    .as_ref()
-                    .and_then(onnx::DataType::name)
-                    .unwrap_or("an unknown one");
-                let expected = "expected the datatype FLOAT, INT32, INT64, BOOL, UINT8 or INT8";
-                return Err(unservable(format!("{expected}, found {found}")));
-            }
+        let found = |what: &str| unservable(format!("expected a tensor, found {what}"));
+        let declared = match self.0.get(tensor) {
+            Some(DeclaredType::Tensor(declared)) => declared,
+            Some(DeclaredType::Other(what)) => return Err(found(what)),
+            None => return Err(found("no declaration")),
         };
+        let declared_type = declared.elem_type.unwrap_or(onnx::DataType(0));
+        let datatype = datatype(declared_type).ok_or_else(|| {
+            unservable(format!(
+                "expected a datatype of the protocol ({DATATYPES}), found {}",
+                name_of(declared_type)
+            ))
+        })?;
         let shape = declared
             .shape
             .as_ref()
             .map(|shape| shape.dim.iter().map(dimension).collect());
         Ok(TensorSpec::new(tensor, datatype, shape))
+    }
+}
+
+/// The datatypes of the protocol, named as in onnx.proto.
+const DATATYPES: &str = "BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FLOAT16, \
+    FLOAT, DOUBLE or STRING";
+
+/// The datatype in the protocol; `None` if the protocol has no such datatype.
+fn datatype(declared: onnx::DataType) -> Option<DataType> {
+    Some(match declared {
+        onnx::DataType::BOOL => DataType::Bool,
+        onnx::DataType::UINT8 => DataType::Uint8,
+        onnx::DataType::UINT16 => DataType::Uint16,
+        onnx::DataType::UINT32 => DataType::Uint32,
+        onnx::DataType::UINT64 => DataType::Uint64,
+        onnx::DataType::INT8 => DataType::Int8,
+        onnx::DataType::INT16 => DataType::Int16,
+        onnx::DataType::INT32 => DataType::Int32,
+        onnx::DataType::INT64 => DataType::Int64,
+        onnx::DataType::FLOAT16 => DataType::Fp16,
+        onnx::DataType::FLOAT => DataType::Fp32,
+        onnx::DataType::DOUBLE => DataType::Fp64,
+        onnx::DataType::STRING => DataType::Bytes,
+        _ => return None,
+    })
+}
+
+/// The name of a datatype in onnx.proto.
+// The crate does not name the newest datatypes.
+fn name_of(declared: onnx::DataType) -> String {
+    match declared.0 {
+        0 => "none".to_owned(),
+        25 => "UINT2".to_owned(),
+        26 => "INT2".to_owned(),
+        27 => "FLOAT6E2M3".to_owned(),
+        28 => "FLOAT6E3M2".to_owned(),
+        number => declared
+            .name()
+            .map_or_else(|| format!("the unknown number {number}"), str::to_owned),
     }
 }
 
@@ -124,12 +170,57 @@ where
 {
     while let Some(mut field) = fields.next()? {
         if matches!(field.number(), INPUT | OUTPUT) {
-            let info = ValueInfoProto::decode_field(&mut field)?;
-            let tensor = info.r#type.and_then(|r#type| r#type.tensor_type);
-            declared.0.insert(info.name.unwrap_or_default(), tensor);
+            read_value(field.read_message(Some("ValueInfoProto"))?, declared)?;
         } else {
             field.skip()?;
         }
     }
     Ok(())
+}
+
+fn read_value<R>(
+    mut fields: Fields<'_, R>,
+    declared: &mut DeclaredTensors,
+) -> Result<(), ProtobufError>
+where
+    R: ReadValue<Types = OwnedValues>,
+{
+    let (mut name, mut declared_type) = (String::new(), None);
+    while let Some(mut field) = fields.next()? {
+        match field.number() {
+            NAME => name = field.read_string()?,
+            TYPE => declared_type = read_type(field.read_message(Some("TypeProto"))?)?,
+            _ => field.skip()?,
+        }
+    }
+    match declared_type {
+        Some(declared_type) => declared.0.insert(name, declared_type),
+        None => declared.0.remove(&name),
+    };
+    Ok(())
+}
+
+fn read_type<R>(mut fields: Fields<'_, R>) -> Result<Option<DeclaredType>, ProtobufError>
+where
+    R: ReadValue<Types = OwnedValues>,
+{
+    let mut found = None;
+    while let Some(mut field) = fields.next()? {
+        let other = match field.number() {
+            TENSOR_TYPE => {
+                let tensor = TypeProtoTensor::decode_field(&mut field)?;
+                found = Some(DeclaredType::Tensor(tensor));
+                continue;
+            }
+            4 => Some("a sequence"),
+            5 => Some("a map"),
+            7 => Some("an opaque type"),
+            8 => Some("a sparse tensor"),
+            9 => Some("an optional"),
+            _ => None,
+        };
+        found = other.map(DeclaredType::Other).or(found);
+        field.skip()?;
+    }
+    Ok(found)
 }

@@ -187,7 +187,28 @@ fn spec(
 ) -> Result<TensorSpec, RuntimeError> {
     let name = model.node_info(node).and_then(|info| info.name());
     let nameless = || RuntimeError::Unloadable("an input or output has no name".to_owned());
-    declared.spec(name.ok_or_else(nameless)?)
+    let spec = declared.spec(name.ok_or_else(nameless)?)?;
+    refuse_uncomputed(&spec)?;
+    Ok(spec)
+}
+
+/// Refuses the datatypes that rten does not compute.
+// rten loads DOUBLE and computes it with 32 bits: a wrong answer.
+fn refuse_uncomputed(spec: &TensorSpec) -> Result<(), RuntimeError> {
+    match spec.datatype {
+        DataType::Fp32
+        | DataType::Int32
+        | DataType::Int64
+        | DataType::Bool
+        | DataType::Uint8
+        | DataType::Int8 => Ok(()),
+        other => Err(RuntimeError::Unservable {
+            tensor: spec.name.clone(),
+            why: format!(
+                "expected a datatype that the runtime rten computes (FP32, INT32, INT64, BOOL, UINT8 or INT8), found {other}"
+            ),
+        }),
+    }
 }
 
 impl Session for OnnxSession {
@@ -250,6 +271,13 @@ fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<Value, RunError> {
                 )
             };
             Value::from_shape(shape, narrowed.map_err(|value| refused(why(value)))?).ok()
+        }
+        other => {
+            let found = other.datatype();
+            return Err(refused(format!(
+                "expected {}, found {found}",
+                spec.datatype
+            )));
         }
     };
     value

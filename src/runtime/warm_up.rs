@@ -1,12 +1,15 @@
 //! The warm-up: the first run of a model without a probe, before it serves requests.
 
+use std::iter::repeat_n;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::RuntimeError;
 use crate::session::{RunError, Session, run};
-use crate::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec, element_count};
+use crate::tensor::{
+    ByteStrings, DataType, Dimension, Fp16, Tensor, TensorData, TensorSpec, element_count,
+};
 
 /// The sizes that the warm-up tries for dynamic dimensions, in this order. A dynamic first
 /// dimension, by convention the batch, always has size 1.
@@ -25,7 +28,8 @@ const MAX_ENLARGED_ELEMENTS: usize = 256 << 10;
 /// the declared datatypes and ranks, and are finite where they must be. No run begins later than
 /// `limit` after the first one.
 ///
-/// The inputs of the first run are zeros, and all dynamic dimensions have size 1. Returns `None` if
+/// The inputs of the first run are zeros, and all dynamic dimensions have size 1. A BYTES input
+/// holds the text `0` instead. Returns `None` if
 /// a run succeeds. Returns the first failure, as a sentence, if every run fails: a correct model
 /// can refuse each generated input.
 ///
@@ -135,10 +139,21 @@ fn generate(spec: &TensorSpec, size: usize, fill: u8, most: usize) -> Result<Ten
     let data = match spec.datatype {
         DataType::Bool => TensorData::Bool(vec![fill != 0; count]),
         DataType::Uint8 => TensorData::Uint8(vec![fill; count]),
+        DataType::Uint16 => TensorData::Uint16(vec![fill.into(); count]),
+        DataType::Uint32 => TensorData::Uint32(vec![fill.into(); count]),
+        DataType::Uint64 => TensorData::Uint64(vec![fill.into(); count]),
         DataType::Int8 => TensorData::Int8(vec![fill.cast_signed(); count]),
+        DataType::Int16 => TensorData::Int16(vec![fill.into(); count]),
         DataType::Int32 => TensorData::Int32(vec![fill.into(); count]),
         DataType::Int64 => TensorData::Int64(vec![fill.into(); count]),
+        DataType::Fp16 => TensorData::Fp16(vec![Fp16::from_f32(fill.into()); count]),
         DataType::Fp32 => TensorData::Fp32(vec![fill.into(); count]),
+        DataType::Fp64 => TensorData::Fp64(vec![fill.into(); count]),
+        DataType::Bytes => {
+            let mut texts = ByteStrings::with_capacity(count, count);
+            texts.extend(repeat_n(fill.to_string(), count));
+            TensorData::Bytes(texts)
+        }
     };
     Tensor::new(shape.clone(), data).ok_or_else(unservable)
 }

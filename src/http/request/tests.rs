@@ -44,7 +44,7 @@ fn body(binary: &[&str]) -> (Value, Vec<u8>) {
         let mut input =
             json!({ "name": spec.name, "datatype": spec.datatype.as_str(), "shape": [2, 2] });
         if binary.contains(&&*spec.name) {
-            let size = spec.datatype.size();
+            let size = spec.datatype.element_size().unwrap();
             for value in [0_u8, 1, 1, 0] {
                 let element = match spec.datatype {
                     DataType::Fp32 => f32::from(value).to_le_bytes().to_vec(),
