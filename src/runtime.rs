@@ -2,7 +2,10 @@
 
 mod attributes;
 mod declared_tensors;
+mod manifest_outputs;
 mod onnx;
+#[cfg(feature = "onnxruntime")]
+mod onnxruntime;
 mod protobuf;
 mod session_threads;
 mod trial;
@@ -11,14 +14,20 @@ mod weights;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use thiserror::Error;
 
 pub use self::onnx::OnnxRuntime;
+#[cfg(feature = "onnxruntime")]
+pub use self::onnxruntime::{LibraryError, OnnxRuntimeLibrary};
 pub use self::trial::Trial;
 pub(crate) use self::trial::{DEFAULT_WARM_UP, TrialOptions, TriedVersion, try_with};
 use crate::panics::catch;
 use crate::{NonFiniteOutputs, ProbeError, RunError, Session, TensorSpec, VerifiedVersion};
+
+/// The upper limit of the default number of threads of a session. A caller can set more threads.
+const MAX_DEFAULT_THREADS: usize = 4;
 
 /// Loads models. The server comes with [`OnnxRuntime`]; another model runtime can wrap or replace
 /// it.
@@ -97,6 +106,13 @@ pub fn try_version(
     version: VerifiedVersion,
 ) -> Result<Box<dyn Session>, RuntimeError> {
     try_with(runtime, version, &TrialOptions::default()).map(|tried| tried.session)
+}
+
+/// The default number of threads of a session: one for each processor, but at most 4.
+fn default_threads() -> NonZeroUsize {
+    let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let most = NonZeroUsize::new(MAX_DEFAULT_THREADS).unwrap_or(NonZeroUsize::MIN);
+    processors.min(most)
 }
 
 /// Loads a version, and turns a panic of the runtime into an error. Checks that the outputs in the

@@ -10,22 +10,20 @@ use rten_tensor::prelude::*;
 
 use super::attributes;
 use super::declared_tensors::DeclaredTensors;
+use super::default_threads;
+use super::manifest_outputs::declare_outputs;
 use super::session_threads::SessionThreads;
 use super::weights::{self, ExternalFile, SplitModel};
 use super::{Runtime, RuntimeError};
 use crate::background::in_background;
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, Session, Work};
-use crate::tensor::{DataType, Dimension, Tensor, TensorData, TensorSpec};
-use crate::{FilePath, Manifest, VerifiedVersion};
+use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
+use crate::{FilePath, VerifiedVersion};
 
 /// The file name under which rten finds the weights that are split off the model file. rten
 /// requires an extension that starts with `data` or `onnx_data`.
 const SPLIT_WEIGHTS: &str = "inside.data";
-
-/// The upper limit of the default number of threads of a session. A caller can set more threads
-/// with [`OnnxRuntime::threads`].
-const MAX_DEFAULT_THREADS: usize = 4;
 
 /// Runs ONNX models with [rten](https://docs.rs/rten), in this process.
 ///
@@ -53,10 +51,8 @@ pub struct OnnxRuntime {
 impl OnnxRuntime {
     /// A runtime whose sessions have one thread for each processor, but at most 4.
     pub fn new() -> Self {
-        let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let most = NonZeroUsize::new(MAX_DEFAULT_THREADS).unwrap_or(NonZeroUsize::MIN);
         Self {
-            threads: processors.min(most),
+            threads: default_threads(),
         }
     }
 
@@ -106,13 +102,7 @@ impl Runtime for OnnxRuntime {
             options.load(model).map_err(unloadable)
         })?;
         let mut session = OnnxSession::new(model, &declared, self.threads)?;
-        if let Some(allowed) = manifest.allow_nonfinite() {
-            for output in &mut session.outputs {
-                output.allow_nonfinite =
-                    output.datatype.is_floating_point() && allowed.includes(&output.name);
-            }
-        }
-        override_ranks(&mut session.outputs, &manifest)?;
+        declare_outputs(&mut session.outputs, &manifest)?;
         Ok(Box::new(session))
     }
 }
@@ -129,20 +119,6 @@ fn external_files(files: &[(FilePath, Vec<u8>)]) -> BTreeMap<FilePath, ExternalF
 
 fn external_name(number: usize) -> String {
     format!("external-{number}.data")
-}
-
-/// Replaces the declared shapes of the outputs that the manifest overrides.
-fn override_ranks(outputs: &mut [TensorSpec], manifest: &Manifest) -> Result<(), RuntimeError> {
-    for (name, rank) in manifest.output_ranks() {
-        let output = outputs.iter_mut().find(|output| output.name == *name);
-        let output = output.ok_or_else(|| RuntimeError::Unservable {
-            tensor: sanitize_for_log(name),
-            why: "expected an output of the model in `output_ranks`, found no such output"
-                .to_owned(),
-        })?;
-        output.shape = rank.map(|rank| vec![Dimension::Dynamic(None); rank.into()]);
-    }
-    Ok(())
 }
 
 struct OnnxSession {

@@ -10,10 +10,14 @@
 //! [onnx.proto](https://github.com/onnx/onnx/blob/main/onnx/onnx.proto).
 
 mod external;
+#[cfg(feature = "onnxruntime")]
+mod fold;
 
 use std::ops::Range;
 
 pub(super) use self::external::{ExternalFile, rename};
+#[cfg(feature = "onnxruntime")]
+pub(super) use self::fold::verified_model;
 use super::protobuf::{ProtoField, ProtoValue, VARINT, write_bytes, write_tag, write_varint};
 
 /// The number of the field `ModelProto.graph`.

@@ -9,6 +9,7 @@ use std::thread;
 use super::frame::{Vetted, read_verdict, write_request};
 use super::{VettingError, VettingLimits};
 use crate::VerifiedVersion;
+use crate::onnxruntime_telemetry;
 use crate::sanitize::sanitize_for_log;
 
 /// The maximum number of bytes that are kept from each of the child's two output streams, if the
@@ -74,6 +75,8 @@ fn start(program: &Path, args: &[String]) -> io::Result<Child> {
     command
         .env("RTEN_NUM_THREADS", "1")
         .env("RAYON_NUM_THREADS", "1");
+    // The variable must be there before the child begins.
+    command.env(onnxruntime_telemetry::VARIABLE, onnxruntime_telemetry::OFF);
     command.spawn()
 }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use clarity::{ModelStatus, Reason, VersionStatus};
+use clarity::{ModelStatus, Reason, Server, VersionStatus};
 use rten_onnx::onnx::{DataLocation, StringStringEntryProto};
 use serde_json::json;
 
@@ -102,6 +102,11 @@ fn weight(name: &str, entries: &[(&str, &str)]) -> TensorProto {
 /// The offset and the length may be left out.
 #[tokio::test]
 async fn weights_can_be_in_many_files_of_any_name() {
+    assert_takes_many_files(async |models| serve(models).await).await;
+}
+
+/// Checks that a server of these models takes weights from files of any name.
+pub(super) async fn assert_takes_many_files(serve: impl AsyncFn(&Repository) -> (Server, Client)) {
     const NAMES: [&str; 6] = [
         "weights.bin",
         "deep/er/weights",
@@ -178,6 +183,11 @@ async fn weights_behind_a_link_are_refused() {
 #[tokio::test]
 async fn weights_outside_of_the_version_are_refused() {
     let _clock = ManualClock::start();
+    assert_refuses_outside(async |models| serve(models).await).await;
+}
+
+/// Checks that a server of these models takes weights from the files of the version only.
+pub(super) async fn assert_refuses_outside(serve: impl AsyncFn(&Repository) -> (Server, Client)) {
     let models = Repository::temporary();
     publish(&models, &GOOD, FILE);
     // The right bytes at the right offset, but in files that no manifest lists.

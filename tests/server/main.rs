@@ -31,6 +31,8 @@ mod malformed_requests;
 mod metrics;
 mod model_config;
 mod nonfinite;
+#[cfg(feature = "onnxruntime")]
+mod onnxruntime;
 mod operator;
 mod poisonous_inputs;
 mod policy;

@@ -30,7 +30,7 @@ pub(in crate::runtime) struct ExternalFile {
 
 /// A message that can contain tensors.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Message {
+pub(super) enum Message {
     Model,
     Graph,
     Function,
@@ -42,7 +42,7 @@ enum Message {
 
 impl Message {
     /// The type of the field with this number. `None` if the field contains no tensors.
-    fn field(self, number: u64) -> Option<Self> {
+    pub(super) fn field(self, number: u64) -> Option<Self> {
         Some(match (self, number) {
             (Self::Model, 7) => Self::Graph,
             (Self::Model, 25) => Self::Function,

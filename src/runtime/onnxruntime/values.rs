@@ -1,0 +1,81 @@
+//! Tensors as values of ONNX Runtime, and back.
+
+use std::fmt::Debug;
+
+use ort::value::{DynValue, PrimitiveTensorElementType, ValueType};
+
+use crate::sanitize::sanitize_for_log;
+use crate::session::RunError;
+use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
+
+/// Converts an input. Copies no numbers.
+pub(super) fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<DynValue, RunError> {
+    fn value<T>(shape: Vec<usize>, elements: Vec<T>) -> Result<DynValue, ort::Error>
+    where
+        T: PrimitiveTensorElementType + Clone + Debug + 'static,
+    {
+        Ok(ort::value::Tensor::from_array((shape, elements))?.into_dyn())
+    }
+    let (shape, data) = tensor.into_parts();
+    let value = match data {
+        TensorData::Bool(elements) => value(shape, elements),
+        TensorData::Uint8(elements) => value(shape, elements),
+        TensorData::Int8(elements) => value(shape, elements),
+        TensorData::Int32(elements) => value(shape, elements),
+        TensorData::Int64(elements) => value(shape, elements),
+        TensorData::Fp32(elements) => value(shape, elements),
+    };
+    value.map_err(|error| RunError::Refused {
+        input: spec.name.clone(),
+        why: sanitize_for_log(error),
+    })
+}
+
+/// Converts an output.
+pub(super) fn to_tensor(spec: &TensorSpec, value: &DynValue) -> Result<Tensor, RunError> {
+    let found = || RunError::UnexpectedOutput {
+        output: spec.name.clone(),
+        expected: spec.datatype.to_string(),
+        found: describe(value.dtype()),
+    };
+    fn elements<T>(value: &DynValue) -> Result<Vec<T>, ort::Error>
+    where
+        T: PrimitiveTensorElementType + Copy,
+    {
+        Ok(value.try_extract_tensor()?.1.to_vec())
+    }
+    let ValueType::Tensor { shape, .. } = value.dtype() else {
+        return Err(found());
+    };
+    let shape: Option<Vec<usize>> = shape
+        .iter()
+        .map(|size| usize::try_from(*size).ok())
+        .collect();
+    let data = match spec.datatype {
+        DataType::Bool => elements(value).map(TensorData::Bool),
+        DataType::Uint8 => elements(value).map(TensorData::Uint8),
+        DataType::Int8 => elements(value).map(TensorData::Int8),
+        DataType::Int32 => elements(value).map(TensorData::Int32),
+        DataType::Int64 => elements(value).map(TensorData::Int64),
+        DataType::Fp32 => elements(value).map(TensorData::Fp32),
+    };
+    let data = data.map_err(|_| found())?;
+    shape
+        .and_then(|shape| Tensor::new(shape, data))
+        .ok_or_else(|| {
+            RunError::Failed(format!(
+                "output {}: the shape does not fit the data",
+                spec.name
+            ))
+        })
+}
+
+/// The type of a value, in words.
+fn describe(found: &ValueType) -> String {
+    match found {
+        ValueType::Tensor { ty, .. } => format!("a tensor of {ty}"),
+        ValueType::Sequence(_) => "a sequence".to_owned(),
+        ValueType::Map { .. } => "a map".to_owned(),
+        ValueType::Optional(_) => "an optional".to_owned(),
+    }
+}
