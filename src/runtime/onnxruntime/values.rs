@@ -24,6 +24,13 @@ pub(super) fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<DynValue, Ru
         TensorData::Int32(elements) => value(shape, elements),
         TensorData::Int64(elements) => value(shape, elements),
         TensorData::Fp32(elements) => value(shape, elements),
+        // The load refuses models with inputs of other datatypes.
+        other => {
+            return Err(RunError::Refused {
+                input: spec.name.clone(),
+                why: format!("ONNX Runtime gets no tensors of {} here", other.datatype()),
+            });
+        }
     };
     value.map_err(|error| RunError::Refused {
         input: spec.name.clone(),
@@ -58,6 +65,7 @@ pub(super) fn to_tensor(spec: &TensorSpec, value: &DynValue) -> Result<Tensor, R
         DataType::Int32 => elements(value).map(TensorData::Int32),
         DataType::Int64 => elements(value).map(TensorData::Int64),
         DataType::Fp32 => elements(value).map(TensorData::Fp32),
+        _ => return Err(found()),
     };
     let data = data.map_err(|_| found())?;
     shape
