@@ -34,6 +34,8 @@ class Case:
     declared: dict = field(default_factory=dict)
     # How outputs are declared: "rank", "fixed" or "none".
     output_shapes: str = "rank"
+    # Whether the operator's version is its newest one.
+    newest: bool = True
 
     def size(self):
         arrays = [*self.feeds.values(), *self.constants.values()]
@@ -178,4 +180,5 @@ class Builder:
         as_nodes = {name for name in self.constants if draw.chance(0.3)}
         return Case(self.key[1], self.key[0], self.version, self.opset, self.nodes, self.feeds,
                     self.constants, self.outputs, set(draw.marks), as_nodes, declared,
-                    draw.weighted((("rank", 6), ("fixed", 2))))
+                    draw.weighted((("rank", 6), ("fixed", 2))),
+                    self.version == self.all_schemas[self.key][-1].since_version)

@@ -52,7 +52,8 @@ def jobs_of(options):
             if options.version in (None, version):
                 of = numbers if not options.per_version else range(options.per_version)
                 found += [(options.seed, number, key[1], version) for number in of]
-    return found
+    # The first cases of all operators before the second ones.
+    return sorted(found, key=lambda job: job[1])
 
 
 def main():

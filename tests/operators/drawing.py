@@ -8,6 +8,7 @@ import schemas
 from case import Builder, Undrawable
 from draw import Draw
 from recipes import load
+from recipes.patterns import PATTERNS
 
 RECIPES = load()
 SCHEMAS = schemas.by_operator()
@@ -96,7 +97,21 @@ def graph(draw, candidates):
     if draw.chance(0.8) and leaves:
         builder.outputs = leaves
     case = builder.case()
-    case.operator, case.domain = "+".join(state), ""
+    case.operator, case.domain, case.newest = "+".join(state), "", opset >= 24
+    return case
+
+
+def chain(draw):
+    """A case of a pattern that optimisers look for."""
+    draw.tame = draw.chance(0.6)
+    opset = draw.between(13, schemas.NEWEST)
+    function = draw.pick(PATTERNS)
+    version, _ = pick_version(draw, ("", "Identity"), SCHEMAS["", "Identity"], opset)
+    builder = Builder(draw, SCHEMAS, ("", "Identity"), version, opset)
+    function(builder)
+    draw.marks |= {"graph", "pattern"}
+    case = builder.case()
+    case.operator, case.newest = function.__name__, opset >= 24
     return case
 
 
@@ -170,14 +185,17 @@ def draw_case(seed, number, choice, graphs=0.25, version=None, small=False, refu
     """Case K of a seed: (case, model, results), or None after too many attempts."""
     first = Draw(f"{seed}/{number}")
     key, versions = first.pick(choice)
-    of_graph = first.chance(graphs)
+    of_graph, of_chain = first.chance(graphs), first.chance(0.5)
     for attempt in range(ATTEMPTS):
         draw = Draw(f"{seed}/{number}/{attempt}")
         draw.small = small
         if marker:
             marker(attempt)
         try:
-            case = graph(draw, choice) if of_graph else single(draw, key, versions, version)
+            if of_graph:
+                case = chain(draw) if of_chain else graph(draw, choice)
+            else:
+                case = single(draw, key, versions, version)
             return finish(case, draw)
         except (Undrawable, oracle.Refused, ValueError, IndexError, OverflowError) as error:
             if refusals is not None:

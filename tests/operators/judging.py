@@ -52,12 +52,15 @@ def judge(case, model, feeds, expected, found):
             precise = oracle.precise_answer(model, feeds)
             if difference(found, precise) is None:
                 return "right", "as computed in DOUBLE"
-            if difference(expected, precise) is not None and same_form(expected, precise):
-                return "disputed", f"ONNX Runtime differs from DOUBLE: {difference(expected, precise)}; {text}"
+            if same_form(expected, precise) and same_form(found, precise) and as_precise(found, expected, precise):
+                return "right", "as precise as ONNX Runtime"
         except oracle.Refused:
             pass
     if ill_conditioned(case, expected, found):
         return "right", "ill-conditioned"
+    # `onnx.reference` computes some old versions as it does the newest.
+    if not case.newest:
+        return "wrong", text
     try:
         reference = oracle.reference_answer(model, feeds)
         if difference(found, reference) is None:
@@ -65,6 +68,23 @@ def judge(case, model, feeds, expected, found):
     except oracle.Refused:
         pass
     return "wrong", text
+
+
+def as_precise(found, expected, precise):
+    """Whether the answer's error is at most some times ONNX Runtime's."""
+    for left, right, exact in zip(found, expected, precise):
+        if exact.dtype.kind != "f":
+            if not np.array_equal(left, exact):
+                return False
+            continue
+        with np.errstate(all="ignore"):
+            wide = exact.astype(np.float64)
+            allowed = np.abs(right.astype(np.float64) - wide)
+            allowed = np.max(allowed, initial=0, where=np.isfinite(allowed))
+            near = close(left, exact) | (np.abs(left.astype(np.float64) - wide) <= 4 * allowed)
+        if not near.all():
+            return False
+    return True
 
 
 def same_form(left, right):
