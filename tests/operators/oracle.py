@@ -1,0 +1,117 @@
+"""The expected answers: ONNX Runtime, and `onnx.reference` where answers differ."""
+
+import os
+
+# Before the library is loaded: its telemetry is on by default.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import warnings
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, numpy_helper
+from onnx.reference import ReferenceEvaluator
+
+onnxruntime.set_default_logger_severity(4)
+warnings.filterwarnings("ignore")
+np.seterr(all="ignore")
+
+TO_DOUBLE = {TensorProto.FLOAT: TensorProto.DOUBLE}
+
+
+class Refused(Exception):
+    """The oracle does not compute the model."""
+
+
+def onnxruntime_answer(model, feeds, optimised=False):
+    """ONNX Runtime's outputs. Graph optimisations are off by default: the plain kernels count."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    level = onnxruntime.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if optimised else level.ORT_DISABLE_ALL
+    try:
+        session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+        results = session.run(None, feeds)
+    except Exception as error:
+        raise Refused(str(error)) from None
+    if any(not isinstance(result, np.ndarray) for result in results):
+        raise Refused("an output is not a tensor")
+    return results
+
+
+def reference_answer(model, feeds):
+    """The outputs of `onnx.reference`."""
+    try:
+        results = ReferenceEvaluator(model).run(None, feeds)
+    except BaseException as error:
+        if isinstance(error, KeyboardInterrupt):
+            raise
+        raise Refused(str(error)) from None
+    return [np.asarray(result) for result in results]
+
+
+def widened(model):
+    """The model with each FLOAT as DOUBLE."""
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    widen_graph(wide.graph)
+    return wide
+
+
+def widen_graph(graph):
+    for tensor in graph.initializer:
+        widen_tensor(tensor)
+    for info in [*graph.input, *graph.output, *graph.value_info]:
+        if info.type.tensor_type.elem_type == TensorProto.FLOAT:
+            info.type.tensor_type.elem_type = TensorProto.DOUBLE
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.name in ("to", "dtype", "output_datatype", "stash_type"):
+                attribute.i = TO_DOUBLE.get(attribute.i, attribute.i)
+            if attribute.type == onnx.AttributeProto.TENSOR:
+                widen_tensor(attribute.t)
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                widen_graph(attribute.g)
+
+
+def widen_tensor(tensor):
+    if tensor.data_type == TensorProto.FLOAT:
+        array = numpy_helper.to_array(tensor).astype(np.float64)
+        tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
+
+
+def precise_answer(model, feeds):
+    """The outputs computed in DOUBLE, rounded to FLOAT."""
+    wide = widened(model)
+    wide_feeds = {n: a.astype(np.float64) if a.dtype == np.float32 else a for n, a in feeds.items()}
+    try:
+        results = onnxruntime_answer(wide, wide_feeds)
+    except Refused:
+        results = reference_answer(wide, wide_feeds)
+    return [r.astype(np.float32) if r.dtype == np.float64 else r for r in results]
+
+
+def perturbed_answers(case, results, seed, count=3):
+    """The answers to inputs that differ by about one unit in the last place."""
+    draws = np.random.default_rng(seed)
+
+    def moved(array):
+        if array.dtype.kind != "f":
+            return array
+        epsilon = np.finfo(array.dtype).eps
+        return (array * (1 + epsilon * draws.choice([-1, 1], array.shape))).astype(array.dtype)
+
+    constants = case.constants
+    try:
+        for _ in range(count):
+            case.constants = {name: moved(array) for name, array in constants.items()}
+            feeds = {name: moved(array) for name, array in case.feeds.items()}
+            yield onnxruntime_answer(case.model(results), feeds)
+    except Refused:
+        return
+    finally:
+        case.constants = constants
