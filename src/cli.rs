@@ -16,6 +16,7 @@ mod progress;
 mod quarantine;
 mod remove;
 mod rollback;
+mod runtimes;
 mod serve;
 mod stop_signals;
 mod table;
@@ -75,7 +76,7 @@ enum Command {
     Import(import::Import),
     /// Load and run the version on standard input, on behalf of another process
     #[command(name = vetting::COMMAND, hide = true)]
-    Vet,
+    Vet(runtimes::RuntimeArgs),
 }
 
 /// The directory of the models.
@@ -131,7 +132,7 @@ pub fn run() -> ExitCode {
         Command::Release(release) => release.run(),
         Command::Remove(remove) => remove.run(),
         Command::Import(import) => import.run(),
-        Command::Vet => vetting::vet(),
+        Command::Vet(runtimes) => vetting::vet(&runtimes),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -90,6 +90,7 @@ mod reason;
 mod registry;
 mod run_queue;
 mod runtime;
+mod runtime_id;
 mod sanitize;
 mod scrub;
 mod seed;
@@ -118,9 +119,13 @@ pub use self::probe::{Probe, ProbeError, Tolerance};
 pub use self::ready_when::{InvalidReadyWhen, ReadyWhen};
 pub use self::reason::Reason;
 pub use self::registry::{Registry, StatusWatch, UnknownModel};
+pub use self::runtime::{
+    AutoRuntime, OnnxRuntime, RefusalKind, Runtime, RuntimeError, RuntimeRefusal, Trial,
+    try_version,
+};
 #[cfg(feature = "onnxruntime")]
 pub use self::runtime::{LibraryError, OnnxRuntimeLibrary};
-pub use self::runtime::{OnnxRuntime, Runtime, RuntimeError, Trial, try_version};
+pub use self::runtime_id::RuntimeId;
 pub use self::server::{BindError, Server, ServerBuilder};
 pub use self::session::{RunError, Session, Work};
 pub use self::status::{ModelStatus, VersionStatus};

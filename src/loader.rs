@@ -177,6 +177,7 @@ impl Loader {
             return;
         }
         self.metrics.load_failed(reason);
+        self.metrics.runtimes_refused(error.refusals());
         if reason == Reason::ModelCorrupt {
             self.metrics.verification_failed();
         }
@@ -269,9 +270,10 @@ impl Loader {
         let was_there = !status.versions.is_empty() || status.unreadable.is_some();
         let vacant = before.vacant && !was_there;
         if let (Some(_), Some((version, digest))) = (&fresh, serving) {
-            self.metrics.now_serving(version, digest);
-            tracing::info!(model = %self.model, %version, %digest, "model version loaded");
             if let Some(loaded) = &loaded {
+                let runtime = &loaded.runtime;
+                self.metrics.now_serving(version, digest, runtime);
+                tracing::info!(model = %self.model, %version, %digest, %runtime, "model version loaded");
                 self.metrics
                     .serving_unprobed(loaded.trial.unprobed_detail().is_some());
             }

@@ -15,7 +15,7 @@ pub(crate) use self::file_path::MAX_DEPTH;
 pub use self::file_path::{FilePath, InvalidFilePath};
 pub use self::nonfinite_outputs::NonFiniteOutputs;
 use crate::sanitize::sanitize_for_log;
-use crate::{Digest, ModelName, Version};
+use crate::{Digest, ModelName, RuntimeId, Version};
 
 /// The manifest of one version: the file `manifest.json` in the version's directory.
 ///
@@ -39,8 +39,9 @@ use crate::{Digest, ModelName, Version};
 /// `allow_nonfinite` is optional. It declares outputs that may hold NaN and infinite values: see
 /// [`NonFiniteOutputs`].
 ///
-/// `output_ranks` and `unprobed` are optional, too: see [`output_ranks`](Self::output_ranks) and
-/// [`unprobed`](Self::unprobed).
+/// `output_ranks`, `unprobed` and `runtime` are optional, too: see
+/// [`output_ranks`](Self::output_ranks), [`unprobed`](Self::unprobed) and
+/// [`runtime`](Self::runtime).
 ///
 /// Parsing treats a manifest as hostile input: it refuses unknown fields, duplicate fields and
 /// duplicate files. Later additions to this file format will use another `manifest_version`.
@@ -75,6 +76,9 @@ pub struct Manifest {
     /// Written only if the version is unprobed, never as null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unprobed: Option<String>,
+    /// Written only if the version was tried, never as null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    runtime: Option<RuntimeId>,
     #[serde(deserialize_with = "file_table::deserialize")]
     files: BTreeMap<FilePath, FileEntry>,
 }
@@ -214,6 +218,7 @@ impl Manifest {
             allow_nonfinite: None,
             output_ranks: BTreeMap::new(),
             unprobed: None,
+            runtime: None,
             files,
         };
         manifest.check().map(|()| manifest)

@@ -179,6 +179,7 @@ impl Predictor {
             move || {
                 let _memory = memory;
                 let queued = stopwatch.elapsed();
+                loaded.runs.inc();
                 let outcome = run(&*loaded.session, inputs);
                 if outcome.is_ok() {
                     let took = stopwatch.elapsed().saturating_sub(queued);

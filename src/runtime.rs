@@ -1,12 +1,15 @@
 //! Model runtimes, which make sessions from verified bytes.
 
 mod attributes;
+mod auto;
+mod choice;
 mod declared_tensors;
 mod manifest_outputs;
 mod onnx;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
 mod protobuf;
+mod refusal;
 mod session_threads;
 mod trial;
 mod warm_up;
@@ -15,16 +18,21 @@ mod weights;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use thiserror::Error;
 
+pub use self::auto::AutoRuntime;
 pub use self::onnx::OnnxRuntime;
 #[cfg(feature = "onnxruntime")]
 pub use self::onnxruntime::{LibraryError, OnnxRuntimeLibrary};
+pub use self::refusal::{RefusalKind, RuntimeRefusal};
 pub use self::trial::Trial;
 pub(crate) use self::trial::{DEFAULT_WARM_UP, TrialOptions, TriedVersion, try_with};
 use crate::panics::catch;
-use crate::{NonFiniteOutputs, ProbeError, RunError, Session, TensorSpec, VerifiedVersion};
+use crate::{
+    NonFiniteOutputs, ProbeError, RunError, RuntimeId, Session, TensorSpec, VerifiedVersion,
+};
 
 /// The upper limit of the default number of threads of a session. A caller can set more threads.
 const MAX_DEFAULT_THREADS: usize = 4;
@@ -44,6 +52,23 @@ pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     ///
     /// When the runtime cannot serve the bytes of the version: see [`RuntimeError`].
     fn load(&self, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError>;
+
+    /// The name and the version of the runtime, for metadata, metrics and logs. The default is
+    /// `custom`, without a version.
+    ///
+    /// A runtime that wraps another one should forward this call.
+    fn id(&self) -> RuntimeId {
+        RuntimeId::new("custom", "")
+    }
+
+    /// The runtimes among which this one chooses, in the order of preference. Empty by default: the
+    /// runtime loads each version itself.
+    ///
+    /// The server asks the candidates itself instead of calling [`load`](Self::load). So it knows
+    /// the one that serves a version. See [`AutoRuntime`].
+    fn candidates(&self) -> &[Arc<dyn Runtime>] {
+        &[]
+    }
 }
 
 /// The reason why a runtime does not load a verified version.
@@ -64,6 +89,12 @@ pub enum RuntimeError {
     /// The runtime panicked during the load.
     #[error("the runtime panicked while loading: {0}")]
     Panicked(String),
+    /// Each of several runtimes refuses the version.
+    #[error("no runtime can serve the model: {}", refusal::list(.0))]
+    NoRuntime(Vec<RuntimeRefusal>),
+    /// The runtime that served the version in the vetting process does not exist in this process.
+    #[error("the version was vetted with {0}, which this process does not have")]
+    OtherRuntime(RuntimeId),
     /// An output of a run on generated inputs does not have the declared datatype or rank, or is
     /// not finite.
     #[error("the warm-up failed: {}{}", .0, remedy(.0))]

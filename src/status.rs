@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::time::Instant;
 
 use crate::good_input::GoodInput;
 use crate::manifest::Manifest;
 use crate::metrics::VersionStatistics;
 use crate::run_queue::RunQueue;
-use crate::{Digest, IgnoredEntry, ModelName, Probe, Reason, Session, Trial, Version};
+use crate::{
+    Digest, IgnoredEntry, ModelName, Probe, Reason, RuntimeId, RuntimeRefusal, Session, Trial,
+    Version,
+};
 
 /// The status of a model.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -177,9 +181,15 @@ pub(crate) struct Loaded {
     pub(crate) queue: RunQueue,
     /// The result of the trial before the version was swapped in.
     pub(crate) trial: Trial,
+    /// The runtime of the session.
+    pub(crate) runtime: RuntimeId,
+    /// The preferred runtimes that refused the version.
+    pub(crate) passed_over: Vec<RuntimeRefusal>,
     /// Whether the version has no manifest on disk.
     pub(crate) is_unverified: bool,
     pub(crate) statistics: Arc<VersionStatistics>,
+    /// Counts the runs for prediction requests.
+    pub(crate) runs: Counter,
 }
 
 impl Loaded {

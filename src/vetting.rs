@@ -21,7 +21,7 @@ pub(crate) use self::frame::Vetted;
 pub use self::limits::VettingLimits;
 use crate::runtime::{RuntimeError, TrialOptions, try_with};
 use crate::sanitize::sanitize_for_log;
-use crate::{ConfigError, Runtime, Trial, VerifiedVersion};
+use crate::{ConfigError, Runtime, RuntimeRefusal, Trial, VerifiedVersion};
 
 /// The stack size of the vetting thread, in bytes.
 // This stack is smaller than the 2 MiB stacks of Tokio's and rten's threads. A model that does not
@@ -53,8 +53,13 @@ enum Isolation {
 #[non_exhaustive]
 pub enum VettingError {
     /// The child reported that the runtime cannot serve the version.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{why}")]
+    Refused {
+        /// The reason as a sentence.
+        why: String,
+        /// The runtimes that do not load the version; empty if the version failed its trial.
+        runtimes: Vec<RuntimeRefusal>,
+    },
     /// The child ended without a verdict.
     #[error("the vetting process {outcome}{}", colon_prefixed(.stderr))]
     Died {
@@ -190,10 +195,10 @@ impl Vetting {
         };
         let vet = || {
             let options = TrialOptions {
-                before: None,
                 warm_up: request.limits.warm_up,
                 record: request.record,
                 on_step: &on_step,
+                ..TrialOptions::default()
             };
             try_with(runtime, version, &options).map(|tried| Vetted::new(tried, request.record))
         };
@@ -203,7 +208,11 @@ impl Vetting {
             let panicked = |_| Err(RuntimeError::Panicked("the thread ended".to_owned()));
             io::Result::Ok(vetting.join().unwrap_or_else(panicked))
         })?;
-        frame::write_verdict(&mut output, vetted.map_err(sanitize_for_log))
+        let refusal = |error| frame::Refusal {
+            runtimes: RuntimeRefusal::all_of(runtime, &error),
+            why: sanitize_for_log(error),
+        };
+        frame::write_verdict(&mut output, vetted.map_err(refusal))
     }
 }
 
@@ -225,7 +234,7 @@ impl VettingError {
     /// Whether the same bytes would fail again, regardless of machine and time.
     pub fn is_lasting(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Died { .. } => true,
+            Self::Refused { .. } | Self::Died { .. } => true,
             Self::TimedOut { .. } | Self::Unavailable { .. } => false,
         }
     }

@@ -92,6 +92,10 @@ impl VersionDetails {
         if let Some(outputs) = manifest.and_then(Manifest::allow_nonfinite) {
             let _ = writeln!(text, "  outputs that may be NaN or infinite: {outputs}");
         }
+        if let Some(runtime) = manifest.and_then(Manifest::runtime) {
+            let runtime = sanitize_for_log(runtime);
+            let _ = writeln!(text, "  runtime: {runtime}, when it was published");
+        }
         if let Some(held) = &self.quarantine {
             let (cause, since, detail) = (held.cause().as_str(), held.since(), held.detail());
             let _ = writeln!(text, "  quarantined since {since} ({cause}): {detail}");

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::duration::parse_duration;
 use super::table::Table;
 use super::{CommandResult, ModelsArg, print, print_json};
+use crate::sanitize::sanitize_for_log;
 use crate::{Manifest, ModelName, Quarantine, Reason, Store, VerifyError, Version};
 
 /// List all models and versions, from their manifests
@@ -68,6 +69,7 @@ impl List {
                 "BYTES",
                 "PUBLISHED",
                 "PROBE",
+                "RUNTIME",
                 "QUARANTINE",
                 "SHA-256",
             ]);
@@ -79,17 +81,17 @@ impl List {
 }
 
 impl Row {
-    fn to_cells(&self) -> [String; 8] {
+    fn to_cells(&self) -> [String; 9] {
         let [model, version] = [self.model.to_string(), self.version.to_string()];
         let none = String::new;
         let held = self.quarantine.as_ref();
         let held = held.map_or_else(none, |held| held.cause().as_str().to_owned());
         if let Some(error) = &self.arriving {
             let sentence = format!("{}: {error}", Reason::ModelArriving);
-            let empty = [none(), none(), none(), none()];
-            let [files, bytes, published, probe] = empty;
+            let empty = [none(), none(), none(), none(), none()];
+            let [files, bytes, published, probe, runtime] = empty;
             return [
-                model, version, files, bytes, published, probe, held, sentence,
+                model, version, files, bytes, published, probe, runtime, held, sentence,
             ];
         }
         match &self.manifest {
@@ -105,6 +107,7 @@ impl Row {
                     bytes,
                     manifest.created_at().to_owned(),
                     probe(manifest).to_owned(),
+                    manifest.runtime().map_or_else(none, sanitize_for_log),
                     held,
                     manifest.digest().to_string(),
                 ]
@@ -112,6 +115,7 @@ impl Row {
             Err(error) => [
                 model,
                 version,
+                none(),
                 none(),
                 none(),
                 none(),
@@ -149,6 +153,7 @@ impl Row {
                 "created_at": manifest.created_at(),
                 "probe": probe(manifest),
                 "unprobed": manifest.unprobed(),
+                "runtime": manifest.runtime(),
                 "sha256": manifest.digest(),
                 "quarantine": quarantine,
                 "unlisted": unlisted,

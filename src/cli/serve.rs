@@ -15,7 +15,7 @@ use super::vetting::VettingArgs;
 use super::{CommandResult, ModelsArg, print};
 use crate::{
     BearerToken, BlockingPool, Config, InvalidModelName, InvalidToken, InvalidVersionPolicy,
-    ListenAddress, ModelName, OnnxRuntime, ReadyWhen, ReloadConfig, Server, VersionPolicy,
+    ListenAddress, ModelName, ReadyWhen, ReloadConfig, Server, VersionPolicy,
 };
 
 /// Serve predictions over HTTP with the Open Inference Protocol
@@ -149,15 +149,11 @@ impl Serve {
         // signal at once.
         let mut signals = StopSignals::listen()?;
         open_files::raise_limit(self.connections);
-        let mut runtime = OnnxRuntime::new();
-        if let Some(threads) = self.threads {
-            runtime = runtime.threads(threads);
-        }
         let config = self.config(self.admin_token()?);
         let drain = config.drain;
         let mut builder = Server::builder(self.models.path())
             .config(config)
-            .runtime(runtime)
+            .shared_runtime(self.vetting.runtime(self.threads)?)
             .vetting(self.vetting.vetting()?);
         if let Some(address) = &self.admin_listen {
             builder = builder.admin_listen(address.clone());

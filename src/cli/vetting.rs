@@ -1,6 +1,8 @@
 //! Command-line arguments of vetting: the vetting process, and its limits.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -8,15 +10,18 @@ use clap::{Args, ValueEnum};
 use super::CommandResult;
 use super::duration::parse_duration;
 use super::progress::Progress;
+use super::runtimes::RuntimeArgs;
 use crate::runtime::{TrialOptions, try_with};
 use crate::vetting::Vetted;
-use crate::{OnnxRuntime, Staged, Vetting, VettingLimits};
+use crate::{Runtime, Staged, Vetting, VettingLimits};
 
 /// The name of the hidden command that vets one version on behalf of another process.
 pub(super) const COMMAND: &str = "vet";
 
 #[derive(Args, Debug)]
 pub(super) struct VettingArgs {
+    #[command(flatten)]
+    runtimes: RuntimeArgs,
     /// The process that loads and runs a version once before it is used
     #[arg(long = "vetting", value_name = "WHERE", default_value = "child")]
     mode: VettingMode,
@@ -54,9 +59,21 @@ impl VettingArgs {
         };
         limits.check()?;
         Ok(match self.mode {
-            VettingMode::Child => Vetting::child(this_program()?, &[COMMAND], limits),
+            VettingMode::Child => {
+                let mut args = vec![COMMAND];
+                args.extend(self.runtimes.to_args());
+                Vetting::child(this_program()?, &args, limits)
+            }
             VettingMode::InProcess => Vetting::in_process_within(limits.warm_up),
         })
+    }
+
+    /// The runtime that loads versions, with `threads` threads for each session.
+    pub(super) fn runtime(
+        &self,
+        threads: Option<NonZeroUsize>,
+    ) -> Result<Arc<dyn Runtime>, String> {
+        self.runtimes.runtime(threads)
     }
 
     /// Vets a staged version, as a server does before it serves the version. Records the answer to
@@ -76,18 +93,19 @@ impl VettingArgs {
             Some(vetted) => vetted,
             None => {
                 let options = TrialOptions {
-                    before: None,
                     warm_up: self.warm_up,
                     record,
                     on_step: &on_step,
+                    ..TrialOptions::default()
                 };
-                Vetted::new(try_with(&OnnxRuntime::new(), version, &options)?, record)
+                Vetted::new(try_with(&*self.runtime(None)?, version, &options)?, record)
             }
         };
         if let Some(recorded) = vetted.recorded {
             progress.set_step("recording the probe");
             staged.add_probe(&recorded)?;
         }
+        staged.set_runtime(vetted.runtime)?;
         if let Some(why) = vetted.trial.unprobed_detail() {
             staged.set_unprobed(why)?;
         }
@@ -108,9 +126,8 @@ fn this_program() -> std::io::Result<PathBuf> {
 
 /// Runs in the child process for vetting. Reads a version from standard input, and writes the
 /// result of the vetting to standard output.
-pub(super) fn vet() -> CommandResult {
-    let one = std::num::NonZeroUsize::MIN;
-    let runtime = OnnxRuntime::new().threads(one);
-    Vetting::answer(&runtime, std::io::stdin().lock(), std::io::stdout())?;
+pub(super) fn vet(runtimes: &RuntimeArgs) -> CommandResult {
+    let runtime = runtimes.runtime(Some(NonZeroUsize::MIN))?;
+    Vetting::answer(&*runtime, std::io::stdin().lock(), std::io::stdout())?;
     Ok(true)
 }

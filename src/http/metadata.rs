@@ -7,7 +7,7 @@ use super::extension;
 use super::problem::Problem;
 use super::target::Target;
 use crate::status::Loaded;
-use crate::{Dimension, TensorSpec};
+use crate::{Dimension, RuntimeId, TensorSpec};
 
 pub(super) async fn server() -> Json<Value> {
     Json(
@@ -22,24 +22,26 @@ pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
     let Target { predictor, .. } = target;
     let loaded = &serving.loaded;
     let tensors = |specs: &[TensorSpec]| specs.iter().map(tensor).collect::<Vec<_>>();
-    let mut metadata = json!({
+    let metadata = json!({
         "name": predictor.model,
         "versions": predictor.versions().iter().map(ToString::to_string).collect::<Vec<_>>(),
         "platform": platform(loaded),
         "inputs": tensors(loaded.session.inputs()),
         "outputs": tensors(loaded.session.outputs()),
+        "parameters": parameters(loaded),
     });
-    let parameters = parameters(loaded);
-    if !parameters.is_empty() {
-        metadata["parameters"] = Value::Object(parameters);
-    }
     Ok(Json(metadata))
 }
 
-/// The parameters of a model: present only if the version that answers is unprobed, or the declared
-/// rank of an output is overridden.
+/// The parameters of a model: the runtime and its version. Also whether the version that answers is
+/// unprobed, and the overridden ranks of outputs.
 fn parameters(loaded: &Loaded) -> Map<String, Value> {
     let mut parameters = Map::new();
+    let RuntimeId { name, version, .. } = &loaded.runtime;
+    parameters.insert("runtime".to_owned(), json!(name));
+    if !version.is_empty() {
+        parameters.insert("runtime_version".to_owned(), json!(version));
+    }
     if let Some(why) = loaded.trial.unprobed_detail() {
         parameters.insert("unprobed".to_owned(), json!(true));
         parameters.insert("unprobed_detail".to_owned(), json!(why));
@@ -53,7 +55,7 @@ fn parameters(loaded: &Loaded) -> Map<String, Value> {
 
 /// The runtime and the format of a version.
 pub(super) fn platform(loaded: &Loaded) -> String {
-    format!("rten_{}", loaded.manifest.format())
+    format!("{}_{}", loaded.runtime.name, loaded.manifest.format())
 }
 
 /// Describes a tensor. The parameter `allow_nonfinite` marks an output that may hold NaN and

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use thiserror::Error;
 
 use crate::background::in_background;
@@ -14,7 +15,7 @@ use crate::status::Loaded;
 use crate::stopwatch::Stopwatch;
 use crate::vetting::Vetted;
 use crate::{
-    Manifest, ModelName, Quarantine, QuarantineCause, Reason, Runtime, Store, Trial,
+    Manifest, ModelName, Quarantine, QuarantineCause, Reason, Runtime, RuntimeRefusal, Store,
     VerifiedVersion, VerifyError, Version, Vetting, VettingError,
 };
 
@@ -23,8 +24,12 @@ use crate::{
 pub(crate) enum LoadError {
     #[error(transparent)]
     Verify(#[from] VerifyError),
-    #[error(transparent)]
-    Runtime(#[from] RuntimeError),
+    #[error("{error}")]
+    Runtime {
+        error: RuntimeError,
+        /// The runtimes that do not load the version.
+        refusals: Vec<RuntimeRefusal>,
+    },
     #[error(transparent)]
     Vetting(#[from] VettingError),
     #[error(transparent)]
@@ -50,7 +55,7 @@ impl LoadError {
             // The child process for vetting did not start, so nothing is known about the version
             // itself.
             Self::Vetting(VettingError::Unavailable { .. }) => Reason::ModelUnreadable,
-            Self::Runtime(_) | Self::Vetting(_) | Self::Job(JobError::Panicked(_)) => {
+            Self::Runtime { .. } | Self::Vetting(_) | Self::Job(JobError::Panicked(_)) => {
                 Reason::ModelIncompatible
             }
             Self::Job(_) | Self::Unreadable(_) => Reason::ModelUnreadable,
@@ -69,8 +74,29 @@ impl LoadError {
                 Some(QuarantineCause::Corrupt)
             }
             Self::Vetting(error) if error.is_lasting() => Some(QuarantineCause::Incompatible),
-            Self::Runtime(_) => Some(QuarantineCause::Incompatible),
+            Self::Runtime {
+                error: RuntimeError::OtherRuntime(_),
+                ..
+            } => None,
+            Self::Runtime { .. } => Some(QuarantineCause::Incompatible),
             _ => None,
+        }
+    }
+
+    fn of_runtime(runtime: &dyn Runtime, error: RuntimeError) -> Self {
+        Self::Runtime {
+            refusals: RuntimeRefusal::all_of(runtime, &error),
+            error,
+        }
+    }
+
+    /// The runtimes that do not load the version; empty if the version was refused for another
+    /// reason.
+    pub(super) fn refusals(&self) -> &[RuntimeRefusal] {
+        match self {
+            Self::Runtime { refusals, .. } => refusals,
+            Self::Vetting(VettingError::Refused { runtimes, .. }) => runtimes,
+            _ => &[],
         }
     }
 
@@ -175,7 +201,8 @@ impl LoadContext {
         let vetted = self.vet(&verified)?;
         let is_unverified = verified.is_unverified();
         let options = TrialOptions {
-            before: vetted.as_ref(),
+            before: vetted.as_ref().map(|vetted| &vetted.trial),
+            runtime: vetted.as_ref().map(|vetted| &vetted.runtime),
             warm_up: self.vetting.warm_up(),
             ..TrialOptions::default()
         };
@@ -183,7 +210,10 @@ impl LoadContext {
             session,
             probe,
             trial,
-        } = try_with(&*self.runtime, verified, &options)?;
+            runtime,
+            passed_over,
+        } = try_with(&*self.runtime, verified, &options)
+            .map_err(|error| LoadError::of_runtime(&*self.runtime, error))?;
         Ok(Loaded {
             manifest,
             session,
@@ -191,13 +221,16 @@ impl LoadContext {
             good_input: GoodInput::default(),
             queue: RunQueue::default(),
             trial,
+            runtime,
+            passed_over: vetted.map_or(passed_over, |vetted| vetted.passed_over),
             is_unverified,
             statistics: Arc::default(),
+            runs: Counter::default(),
         })
     }
 
     /// Vets a version in the child, if a child is configured. Logs each step, and the duration.
-    fn vet(&self, verified: &VerifiedVersion) -> Result<Option<Trial>, VettingError> {
+    fn vet(&self, verified: &VerifiedVersion) -> Result<Option<Vetted>, VettingError> {
         let (model, version) = (&self.model, verified.manifest().version());
         let on_step = |step: &str| tracing::debug!(%model, %version, step, "model version vetting");
         let stopwatch = Stopwatch::start();
@@ -205,14 +238,14 @@ impl LoadContext {
         let seconds = stopwatch.elapsed().as_secs_f64();
         match &vetted {
             Ok(None) => {}
-            Ok(Some(Vetted { trial, .. })) => {
-                tracing::info!(%model, %version, seconds, %trial, "model version vetted");
+            Ok(Some(Vetted { trial, runtime, .. })) => {
+                tracing::info!(%model, %version, seconds, %trial, %runtime, "model version vetted");
             }
             Err(error) => {
                 tracing::info!(%model, %version, seconds, detail = %error, "model version failed vetting");
             }
         }
-        Ok(vetted?.map(|vetted| vetted.trial))
+        vetted
     }
 
     /// Updates the quarantine marker on disk, and returns the resulting quarantine.

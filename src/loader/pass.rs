@@ -13,7 +13,7 @@ use crate::executor::{JobError, JobKind, execute};
 use crate::sanitize::sanitize_for_log;
 use crate::status::Loaded;
 use crate::store::{ModelFingerprint, VersionFingerprint};
-use crate::{Quarantine, QuarantineCause, Reason, Version, VersionStatus};
+use crate::{Quarantine, QuarantineCause, Reason, RuntimeRefusal, Version, VersionStatus};
 
 /// The result of a pass, or of a failed scan.
 pub(super) struct PassResult {
@@ -163,6 +163,14 @@ impl Loader {
         }
         Ok(attempt)
     }
+
+    /// Counts and logs the preferred runtimes that refused a version, which another one serves.
+    fn report_passed_over(&self, version: Version, passed_over: &[RuntimeRefusal]) {
+        self.metrics.runtimes_refused(passed_over);
+        for RuntimeRefusal { runtime, why, .. } in passed_over {
+            tracing::info!(model = %self.model, %version, %runtime, detail = why, "runtime refused the model version");
+        }
+    }
 }
 
 impl LoadPass<'_> {
@@ -250,6 +258,7 @@ impl LoadPass<'_> {
             .and_then(|attempt| attempt.result)
         {
             Ok(mut fresh) => {
+                fresh.runs = self.loader.metrics.runs_with(&fresh.runtime);
                 if let Some(before) = &before {
                     fresh.statistics = Arc::clone(&before.statistics);
                 }
@@ -258,6 +267,7 @@ impl LoadPass<'_> {
                     .named
                     .log_unlisted(&self.loader.model, version, unlisted);
                 report_trial(&fresh);
+                self.loader.report_passed_over(version, &fresh.passed_over);
                 self.found.insert(version, VersionStatus::Serving);
                 state.verified.insert(version, files.clone());
                 let same = before.filter(|before| before.manifest == fresh.manifest);

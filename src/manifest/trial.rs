@@ -7,6 +7,7 @@ use serde::Deserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 
 use super::Manifest;
+use crate::RuntimeId;
 
 impl Manifest {
     /// The outputs whose number of dimensions the model declares wrongly, with the right number.
@@ -22,6 +23,12 @@ impl Manifest {
         self.unprobed.as_deref()
     }
 
+    /// The runtime that ran the version in its trial before the publication. `None` if the version
+    /// was not tried. A server can choose another runtime.
+    pub fn runtime(&self) -> Option<&RuntimeId> {
+        self.runtime.as_ref()
+    }
+
     /// The same manifest with overridden ranks of outputs.
     pub(crate) fn with_output_ranks(self, output_ranks: BTreeMap<String, Option<u8>>) -> Self {
         Self {
@@ -34,6 +41,14 @@ impl Manifest {
     pub(crate) fn with_unprobed(self, why: &str) -> Self {
         Self {
             unprobed: Some(why.to_owned()),
+            ..self
+        }
+    }
+
+    /// The same manifest for a version that was tried with `runtime`.
+    pub(crate) fn with_runtime(self, runtime: RuntimeId) -> Self {
+        Self {
+            runtime: Some(runtime),
             ..self
         }
     }
@@ -90,6 +105,24 @@ mod tests {
         assert_eq!(parsed.output_ranks()["y"], Some(3));
         assert_eq!(parsed.output_ranks()["z"], None);
         assert_eq!(Manifest::parse(parsed.to_json().as_bytes()), Ok(parsed));
+    }
+
+    #[test]
+    fn manifest_with_a_runtime_round_trips() {
+        let plain = parse("").unwrap();
+        assert_eq!(plain.runtime(), None);
+        assert!(!plain.to_json().contains("runtime"));
+        let rten = RuntimeId::new("rten", "0.27.0");
+        let written = plain.with_runtime(rten.clone()).to_json();
+        let parsed = Manifest::parse(written.as_bytes()).unwrap();
+        assert_eq!(parsed.runtime(), Some(&rten));
+        for more in [
+            r#", "runtime": "rten""#,
+            r#", "runtime": {"name": "rten"}"#,
+            r#", "runtime": {"name": "rten", "version": "1", "more": 1}"#,
+        ] {
+            assert!(parse(more).is_err(), "{more}");
+        }
     }
 
     #[test]

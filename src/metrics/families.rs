@@ -7,7 +7,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::labels::{
-    ModelLabel, OutcomeLabels, ReasonLabels, StateLabels, TransitionLabels, VersionLabels,
+    ModelLabel, OutcomeLabels, ReasonLabels, RuntimeLabels, RuntimeReasonLabels,
+    RuntimeVersionLabels, StateLabels, TransitionLabels, VersionLabels,
 };
 
 /// Buckets of inference times in seconds. The first buckets fit a small model on one core, and the
@@ -41,6 +42,9 @@ pub(super) struct Families {
     pub(super) versions_arriving: Family<ModelLabel, Gauge>,
     pub(super) manifest_changes: Family<ModelLabel, Counter>,
     pub(super) version_info: Family<VersionLabels, Gauge>,
+    pub(super) runtime_info: Family<RuntimeVersionLabels, Gauge>,
+    pub(super) runtime_refusals: Family<RuntimeReasonLabels, Counter>,
+    pub(super) runs: Family<RuntimeLabels, Counter>,
     pub(super) version_unprobed: Family<ModelLabel, Gauge>,
     pub(super) probe_failures: Family<ModelLabel, Counter>,
     pub(super) scrub_failures: Family<ModelLabel, Counter>,
@@ -71,6 +75,9 @@ impl Families {
             versions_arriving: Family::default(),
             manifest_changes: Family::default(),
             version_info: Family::default(),
+            runtime_info: Family::default(),
+            runtime_refusals: Family::default(),
+            runs: Family::default(),
             version_unprobed: Family::default(),
             probe_failures: Family::default(),
             scrub_failures: Family::default(),
@@ -159,6 +166,21 @@ impl Families {
             "model_version_info",
             "1 for the version that answers, with the SHA-256 of its entry file",
             f.version_info,
+        );
+        registry.register(
+            "model_runtime_info",
+            "1 for the version that answers, with the runtime that runs it",
+            f.runtime_info,
+        );
+        registry.register(
+            "model_runtime_refusals",
+            "Versions that a runtime refused to load, by runtime and reason",
+            f.runtime_refusals,
+        );
+        registry.register(
+            "model_runs",
+            "Runs for prediction requests, by runtime",
+            f.runs,
         );
         registry.register(
             "model_version_unprobed",

@@ -33,6 +33,27 @@ pub(super) struct OutcomeLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RuntimeLabels {
+    pub(super) model: String,
+    pub(super) runtime: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RuntimeVersionLabels {
+    pub(super) model: String,
+    pub(super) version: u64,
+    pub(super) runtime: String,
+    pub(super) runtime_version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct RuntimeReasonLabels {
+    pub(super) model: String,
+    pub(super) runtime: String,
+    pub(super) reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct VersionLabels {
     pub(super) model: String,
     pub(super) version: u64,

@@ -10,10 +10,11 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::families::Families;
 use super::labels::{
-    ModelLabel, OutcomeLabels, ReasonLabels, StateLabels, TransitionLabels, VersionLabels,
+    ModelLabel, OutcomeLabels, ReasonLabels, RuntimeLabels, RuntimeReasonLabels,
+    RuntimeVersionLabels, StateLabels, TransitionLabels, VersionLabels,
 };
 use crate::verdict::Verdict;
-use crate::{BreakerState, Digest, ModelName, Reason, Version};
+use crate::{BreakerState, Digest, ModelName, Reason, RuntimeId, RuntimeRefusal, Version};
 
 /// The metrics of one model. Counting a prediction takes only atomic additions, without a lookup by
 /// labels.
@@ -36,7 +37,14 @@ pub(crate) struct ModelMetrics {
     probe_failures: Counter,
     scrub_failures: Counter,
     requests_shed: Counter,
-    serving: Mutex<Option<VersionLabels>>,
+    serving: Mutex<Option<ServingLabels>>,
+}
+
+/// The labels of the series that describe the version that answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ServingLabels {
+    version: VersionLabels,
+    runtime: RuntimeVersionLabels,
 }
 
 impl ModelMetrics {
@@ -158,31 +166,67 @@ impl ModelMetrics {
         self.scrub_failures.inc();
     }
 
-    /// Sets the version that answers.
+    /// Sets the version that answers, and the runtime that runs it.
     // Removes the series of the previous version, which would otherwise stay at 1.
-    pub(crate) fn now_serving(&self, version: Version, digest: Digest) {
-        let labels = VersionLabels {
-            model: self.model.clone(),
-            version: version.get(),
-            digest: digest.to_string(),
+    pub(crate) fn now_serving(&self, version: Version, digest: Digest, runtime: &RuntimeId) {
+        let labels = ServingLabels {
+            version: VersionLabels {
+                model: self.model.clone(),
+                version: version.get(),
+                digest: digest.to_string(),
+            },
+            runtime: RuntimeVersionLabels {
+                model: self.model.clone(),
+                version: version.get(),
+                runtime: runtime.name.clone(),
+                runtime_version: runtime.version.clone(),
+            },
         };
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = serving
             .replace(labels.clone())
             .filter(|before| *before != labels)
         {
-            self.families.version_info.remove(&before);
+            self.remove(&before);
         }
-        self.families.version_info.get_or_create(&labels).set(1);
+        let ServingLabels { version, runtime } = labels;
+        self.families.version_info.get_or_create(&version).set(1);
+        self.families.runtime_info.get_or_create(&runtime).set(1);
     }
 
     /// Records that no version answers any more.
     pub(crate) fn stopped_serving(&self) {
         let mut serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(before) = serving.take() {
-            self.families.version_info.remove(&before);
+            self.remove(&before);
         }
         self.serving_unprobed(false);
+    }
+
+    fn remove(&self, labels: &ServingLabels) {
+        self.families.version_info.remove(&labels.version);
+        self.families.runtime_info.remove(&labels.runtime);
+    }
+
+    /// Counts the refusals of runtimes that do not load a version.
+    pub(crate) fn runtimes_refused(&self, refusals: &[RuntimeRefusal]) {
+        for refusal in refusals {
+            let labels = RuntimeReasonLabels {
+                model: self.model.clone(),
+                runtime: refusal.runtime.name.clone(),
+                reason: refusal.kind.as_str(),
+            };
+            self.families.runtime_refusals.get_or_create(&labels).inc();
+        }
+    }
+
+    /// The counter of the runs with a runtime.
+    pub(crate) fn runs_with(&self, runtime: &RuntimeId) -> Counter {
+        let labels = RuntimeLabels {
+            model: self.model.clone(),
+            runtime: runtime.name.clone(),
+        };
+        self.families.runs.get_or_create_owned(&labels)
     }
 
     /// Sets whether the version that answers is unprobed.

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{BreakerState, Digest, Reason, Version};
+use crate::{BreakerState, Digest, Reason, RuntimeId, Version};
 
 fn value(text: &str, series: &str) -> Option<f64> {
     let line = text
@@ -95,18 +95,25 @@ fn breaker_state_series_has_exactly_one_set() {
 fn version_info_has_only_the_serving_version() {
     let metrics = Metrics::new();
     let model = metrics.for_model(&"m".parse().unwrap());
-    model.now_serving(Version::FIRST, Digest::of(b"a"));
-    model.now_serving(Version::new(2).unwrap(), Digest::of(b"b"));
-    let text = metrics.render();
-    let series: Vec<&str> = text
-        .lines()
-        .filter(|line| line.starts_with("model_version_info{"))
-        .collect();
+    let [first, second] = ["rten", "other"].map(|name| RuntimeId::new(name, "1.2"));
+    model.now_serving(Version::FIRST, Digest::of(b"a"), &first);
+    model.now_serving(Version::new(2).unwrap(), Digest::of(b"b"), &second);
+    let series = || -> Vec<String> {
+        let text = metrics.render();
+        let is_info = |line: &&str| {
+            !line.starts_with('#') && line.split('{').next().unwrap().ends_with("_info")
+        };
+        text.lines().filter(is_info).map(str::to_owned).collect()
+    };
+    let digest = Digest::of(b"b");
     assert_eq!(
-        series,
-        [format!(
-            r#"model_version_info{{model="m",version="2",digest="{}"}} 1"#,
-            Digest::of(b"b")
-        )]
+        series(),
+        [
+            format!(r#"model_version_info{{model="m",version="2",digest="{digest}"}} 1"#),
+            r#"model_runtime_info{model="m",version="2",runtime="other",runtime_version="1.2"} 1"#
+                .to_owned(),
+        ]
     );
+    model.stopped_serving();
+    assert!(series().is_empty());
 }

@@ -19,7 +19,11 @@ use crate::background::in_background;
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, Session, Work};
 use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
-use crate::{FilePath, VerifiedVersion};
+use crate::{FilePath, RuntimeId, VerifiedVersion};
+
+/// The version of rten.
+// rten itself does not export it. A test compares it with Cargo.lock.
+const RTEN_VERSION: &str = "0.27.0";
 
 /// The file name under which rten finds the weights that are split off the model file. rten
 /// requires an extension that starts with `data` or `onnx_data`.
@@ -70,6 +74,10 @@ impl Default for OnnxRuntime {
 }
 
 impl Runtime for OnnxRuntime {
+    fn id(&self) -> RuntimeId {
+        RuntimeId::new("rten", RTEN_VERSION)
+    }
+
     fn load(&self, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError> {
         let (manifest, mut files) = version.into_parts();
         let model = files.remove(manifest.entry()).unwrap_or_default();
@@ -302,5 +310,17 @@ impl fmt::Debug for OnnxSession {
             .field("inputs", &self.inputs)
             .field("outputs", &self.outputs)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_of_rten_is_the_locked_one() {
+        let lock = include_str!("../../Cargo.lock");
+        let locked = format!("name = \"rten\"\nversion = \"{RTEN_VERSION}\"\n");
+        assert!(lock.contains(&locked), "{locked}");
     }
 }

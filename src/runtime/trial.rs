@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::choice::{Choice, choose, load_with};
 use super::warm_up::warm_up;
-use super::{Runtime, RuntimeError, load};
+use super::{Runtime, RuntimeError, RuntimeRefusal};
 use crate::sanitize::sanitize_for_log;
-use crate::{Probe, Session, VerifiedVersion};
+use crate::{Probe, RuntimeId, Session, VerifiedVersion};
 
 /// The result of a version's trial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,10 @@ pub(crate) struct TriedVersion {
     pub(crate) session: Box<dyn Session>,
     pub(crate) probe: Option<Probe>,
     pub(crate) trial: Trial,
+    /// The runtime that loaded the version.
+    pub(crate) runtime: RuntimeId,
+    /// The preferred runtimes that refused the version.
+    pub(crate) passed_over: Vec<RuntimeRefusal>,
 }
 
 /// The parameters of a trial.
@@ -39,6 +44,8 @@ pub(crate) struct TrialOptions<'a> {
     /// The result of an earlier trial of the same bytes in another process, if any. Generated
     /// inputs that were refused there are not tried again.
     pub(crate) before: Option<&'a Trial>,
+    /// The runtime of that earlier trial, which loads the version again.
+    pub(crate) runtime: Option<&'a RuntimeId>,
     /// The time after which no run on a generated input begins.
     pub(crate) warm_up: Duration,
     /// Records the model's answer as the answer of the probe, if the probe has no answer.
@@ -77,6 +84,7 @@ impl Default for TrialOptions<'_> {
     fn default() -> Self {
         Self {
             before: None,
+            runtime: None,
             warm_up: DEFAULT_WARM_UP,
             record: false,
             on_step: &|_| {},
@@ -87,8 +95,10 @@ impl Default for TrialOptions<'_> {
 /// The default time after which no run on a generated input begins.
 pub(crate) const DEFAULT_WARM_UP: Duration = Duration::from_secs(5);
 
-/// Loads a version and tries it. Runs the version's probe, and nothing else, if it has a probe.
-/// Otherwise runs the model on generated inputs.
+/// Loads a version and tries it. Chooses the runtime, unless the options name it.
+///
+/// Runs the version's probe, and nothing else, if it has a probe. Otherwise runs the model on
+/// generated inputs.
 pub(crate) fn try_with(
     runtime: &dyn Runtime,
     version: VerifiedVersion,
@@ -96,7 +106,14 @@ pub(crate) fn try_with(
 ) -> Result<TriedVersion, RuntimeError> {
     let mut probe = version.probe().map_err(RuntimeError::Probe)?;
     (options.on_step)("the load");
-    let session = load(runtime, version)?;
+    let Choice {
+        session,
+        runtime,
+        passed_over,
+    } = match options.runtime {
+        Some(wanted) => load_with(runtime, wanted, version)?,
+        None => choose(runtime, version)?,
+    };
     let trial = match (&mut probe, options.before) {
         (Some(probe), _) => {
             (options.on_step)("the probe");
@@ -118,5 +135,7 @@ pub(crate) fn try_with(
         session,
         probe,
         trial,
+        runtime,
+        passed_over,
     })
 }

@@ -1,6 +1,8 @@
 //! Publishes a version: writes and syncs a staging directory, then renames the directory into
 //! place.
 
+mod trial_record;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -211,29 +213,6 @@ impl Staged {
     /// [`PublishError::Io`].
     pub fn allow_nonfinite(&mut self, outputs: NonFiniteOutputs) -> Result<(), PublishError> {
         self.manifest = self.manifest.clone().with_nonfinite(outputs);
-        self.write_manifest()
-    }
-
-    /// Overrides the declared ranks of outputs: see [`Manifest::output_ranks`].
-    ///
-    /// # Errors
-    ///
-    /// See [`PublishError`].
-    pub fn set_output_ranks(
-        &mut self,
-        ranks: BTreeMap<String, Option<u8>>,
-    ) -> Result<(), PublishError> {
-        self.manifest = self.manifest.clone().with_output_ranks(ranks);
-        self.write_manifest()
-    }
-
-    /// Records that the version is [unprobed](crate::Trial::Unprobed), and why.
-    ///
-    /// # Errors
-    ///
-    /// See [`PublishError`].
-    pub fn set_unprobed(&mut self, why: &str) -> Result<(), PublishError> {
-        self.manifest = self.manifest.clone().with_unprobed(why);
         self.write_manifest()
     }
 

@@ -14,7 +14,7 @@ use crate::{Probe, ProbeError};
 /// unverified bytes. A later change on disk does not change the bytes in memory.
 // Every other way to make a `VerifiedVersion` verifies the bytes. So code that takes a
 // `VerifiedVersion` never receives unverified bytes by accident.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct VerifiedVersion {
     manifest: Manifest,
     files: BTreeMap<FilePath, Vec<u8>>,

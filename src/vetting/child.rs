@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
-use super::frame::{Vetted, read_verdict, write_request};
+use super::frame::{Refusal, Vetted, read_verdict, write_request};
 use super::{VettingError, VettingLimits};
 use crate::VerifiedVersion;
 use crate::onnxruntime_telemetry;
@@ -37,11 +37,18 @@ pub(super) fn ask(
         return Err(VettingError::TimedOut { limit: limits.time });
     };
     match read_verdict(&ended.output.verdict) {
-        Some(verdict) if ended.status.success() => verdict.map_err(VettingError::Refused),
+        Some(verdict) if ended.status.success() => verdict.map_err(refused),
         _ => Err(VettingError::Died {
             outcome: describe(ended.status, limits, version) + &during(&ended.output.step, version),
             stderr: last_line(&ended.errors),
         }),
+    }
+}
+
+fn refused(refusal: Refusal) -> VettingError {
+    VettingError::Refused {
+        why: refusal.why,
+        runtimes: refusal.runtimes,
     }
 }
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::VettingLimits;
 use crate::runtime::TriedVersion;
-use crate::{Manifest, Probe, Trial, VerifiedVersion};
+use crate::{Manifest, Probe, RuntimeId, RuntimeRefusal, Trial, VerifiedVersion};
 
 /// The maximum length of the first line of a request, in bytes.
 const MAX_HEADER_BYTES: u64 = 4096;
@@ -39,13 +39,25 @@ pub(super) struct VettingRequest {
 #[serde(rename_all = "snake_case")]
 enum VettingVerdict {
     Passed(Vetted),
-    Refused(String),
+    Refused(Refusal),
+}
+
+/// Why a version was refused in the child.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Refusal {
+    pub(super) why: String,
+    /// The runtimes that refused the version; empty if the version failed its trial.
+    pub(super) runtimes: Vec<RuntimeRefusal>,
 }
 
 /// The result of a successful vetting.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Vetted {
     pub(crate) trial: Trial,
+    /// The runtime that loaded the version.
+    pub(crate) runtime: RuntimeId,
+    /// The preferred runtimes that refused the version.
+    pub(crate) passed_over: Vec<RuntimeRefusal>,
     /// The probe with its recorded answer, if recording was requested.
     pub(crate) recorded: Option<Probe>,
 }
@@ -54,6 +66,8 @@ impl Vetted {
     pub(crate) fn new(tried: TriedVersion, record: bool) -> Self {
         Self {
             trial: tried.trial,
+            runtime: tried.runtime,
+            passed_over: tried.passed_over,
             recorded: tried.probe.filter(|_| record),
         }
     }
@@ -100,19 +114,19 @@ pub(super) fn read_request(input: &mut impl BufRead) -> io::Result<VettingReques
 
 pub(super) fn write_verdict(
     output: &mut impl Write,
-    vetted: Result<Vetted, String>,
+    vetted: Result<Vetted, Refusal>,
 ) -> io::Result<()> {
     let verdict = match vetted {
         Ok(vetted) => VettingVerdict::Passed(vetted),
-        Err(why) => VettingVerdict::Refused(why),
+        Err(refusal) => VettingVerdict::Refused(refusal),
     };
     serde_json::to_writer(&mut *output, &verdict)?;
     output.flush()
 }
 
-pub(super) fn read_verdict(json: &[u8]) -> Option<Result<Vetted, String>> {
+pub(super) fn read_verdict(json: &[u8]) -> Option<Result<Vetted, Refusal>> {
     match serde_json::from_slice(json).ok()? {
         VettingVerdict::Passed(vetted) => Some(Ok(vetted)),
-        VettingVerdict::Refused(why) => Some(Err(why)),
+        VettingVerdict::Refused(refusal) => Some(Err(refusal)),
     }
 }

@@ -88,6 +88,7 @@ async fn metadata_describes_server_and_models() {
             { "name": "sleep_index", "datatype": "FP32", "shape": [-1, -1] },
             { "name": "asleep", "datatype": "BOOL", "shape": [-1, -1] },
         ],
+        "parameters": { "runtime": "rten", "runtime_version": "0.27.0" },
     });
     assert_eq!(
         client.get("/v2/models/cole_kripke").await.unwrap().json(),

@@ -105,6 +105,7 @@ async fn refused_version_is_one_event_per_attempt() {
             ("message", "model version loaded"),
             ("model", "cole_kripke"),
             ("version", "1"),
+            ("runtime", "rten 0.27.0"),
         ],
     );
 }

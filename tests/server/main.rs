@@ -45,6 +45,7 @@ mod refusals;
 mod reload;
 mod repository;
 mod rollout;
+mod runtimes;
 mod scrape;
 mod scrub;
 mod statistics;

@@ -2,8 +2,8 @@
 
 use crate::{LIMIT, until};
 use clarity::{
-    OnnxRuntime, RunError, Runtime, RuntimeError, Session, Tensor, TensorData, TensorSpec,
-    VerifiedVersion, Work,
+    OnnxRuntime, RunError, Runtime, RuntimeError, RuntimeId, Session, Tensor, TensorData,
+    TensorSpec, VerifiedVersion, Work,
 };
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -154,6 +154,10 @@ impl FaultSwitch {
 }
 
 impl Runtime for FaultyRuntime {
+    fn id(&self) -> RuntimeId {
+        self.inner.id()
+    }
+
     fn load(&self, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError> {
         let model = version.manifest().model().as_str();
         let is_other = self.only.as_ref().is_some_and(|only| only != model);

@@ -24,6 +24,7 @@ mod client;
 mod clients;
 mod clock;
 mod connection;
+mod fake_runtime;
 mod faulty_runtime;
 mod holding_executor;
 #[cfg(unix)]
@@ -43,6 +44,7 @@ pub use clients::{Clients, Seen, scale_of};
 pub use clock::ManualClock;
 pub use cole_kripke::{INFER, RecordedWeek, SHORT_ANSWER, other_model, short_request};
 pub use connection::{Connection, expecting_head, post_head};
+pub use fake_runtime::FakeRuntime;
 pub use faulty_runtime::{Behaviour, FaultSwitch, FaultyRuntime, POISON};
 pub use holding_executor::HoldingExecutor;
 #[cfg(unix)]
