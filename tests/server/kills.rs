@@ -7,6 +7,8 @@
 //! KILLS=2000 KILLS_SEED=7 cargo test --test server -- kills --nocapture
 //! ```
 
+mod usual_duration;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, File};
 use std::io;
@@ -19,6 +21,7 @@ use clarity_testbed::*;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
+use self::usual_duration::UsualDuration;
 use crate::CLARITY;
 
 /// After this number of kills, the next command must remove the leftover files of all kills.
@@ -133,7 +136,7 @@ struct KillTrial {
     paths: Vec<String>,
     rng: ChaCha8Rng,
     /// The approximate duration of an uninterrupted command, for each kind.
-    usual: BTreeMap<u8, Duration>,
+    usual: BTreeMap<u8, UsualDuration>,
     /// The first estimate for every kind: the duration of one command on this machine.
     first: Duration,
 }
@@ -191,17 +194,18 @@ impl KillTrial {
             change.kind(),
             f64::from(self.rng.next_u32()) / f64::from(u32::MAX),
         );
-        let usual = self.usual.entry(kind).or_insert(self.first);
-        let moment = usual.mul_f64(1.2 * share);
+        let mut usual = *self
+            .usual
+            .entry(kind)
+            .or_insert(UsualDuration::new(self.first));
+        let moment = usual.duration.mul_f64(1.2 * share);
         let mut process = self.command(change).stderr(Stdio::null()).spawn().unwrap();
         thread::sleep(moment);
         let was_too_late = process.try_wait().unwrap().is_some();
         process.kill().unwrap();
         process.wait().unwrap();
-        let factor = if was_too_late { 0.9 } else { 1.05 };
-        self.usual
-            .entry(kind)
-            .and_modify(|usual| *usual = usual.mul_f64(factor));
+        usual.adjust(was_too_late);
+        self.usual.insert(kind, usual);
     }
 
     fn draw(&mut self, contents: &Contents) -> Change {
