@@ -269,14 +269,12 @@ impl Loader {
         self.metrics.now_arriving(status.arriving());
         let was_there = !status.versions.is_empty() || status.unreadable.is_some();
         let vacant = before.vacant && !was_there;
-        if let (Some(_), Some((version, digest))) = (&fresh, serving) {
-            if let Some(loaded) = &loaded {
-                let runtime = &loaded.runtime;
-                self.metrics.now_serving(version, digest, runtime);
-                tracing::info!(model = %self.model, %version, %digest, %runtime, "model version loaded");
-                self.metrics
-                    .serving_unprobed(loaded.trial.unprobed_detail().is_some());
-            }
+        if let (Some(loaded), Some((version, digest))) = (&fresh, serving) {
+            let runtime = &loaded.runtime;
+            self.metrics.now_serving(version, digest, runtime);
+            tracing::info!(model = %self.model, %version, %digest, %runtime, "model version loaded");
+            self.metrics
+                .serving_unprobed(loaded.trial.unprobed_detail().is_some());
         }
         if serving.is_none() {
             self.metrics.stopped_serving();

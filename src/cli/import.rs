@@ -45,7 +45,7 @@ pub(super) struct Import {
 }
 
 enum Imported {
-    Published(Manifest),
+    Published(Box<Manifest>),
     AlreadyPublished(Version),
     Failed(String),
 }
@@ -122,7 +122,7 @@ impl Import {
             let progress = Progress::of_steps(self.json);
             self.vetting.try_out(&mut staged, &progress)?;
         }
-        Ok(Imported::Published(staged.publish()?))
+        Ok(Imported::Published(Box::new(staged.publish()?)))
     }
 }
 

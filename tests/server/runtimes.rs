@@ -49,15 +49,14 @@ async fn preferred_runtime_serves_a_version_that_it_loads() {
 }
 
 #[tokio::test]
-async fn other_runtime_serves_a_version_that_the_preferred_one_refuses() {
+async fn other_runtime_serves_a_version_that_the_first_refuses() {
     let _clock = ManualClock::start();
-    let refusals: [(&str, fn() -> RuntimeError); 2] = [
-        ("unloadable", unloadable),
-        ("panicked", || panic!("an injected panic")),
-    ];
-    for (reason, refusal) in refusals {
+    let panicking = || panic!("an injected panic");
+    for (reason, first) in [
+        ("unloadable", FakeRuntime::new("first").refusing(unloadable)),
+        ("panicked", FakeRuntime::new("first").refusing(panicking)),
+    ] {
         let models = Repository::temporary_with_model();
-        let first = FakeRuntime::new("first").refusing(refusal);
         let runtime = auto(first, FakeRuntime::new("second"));
         let (server, client) = start(builder(&models).runtime(runtime)).await;
         let metadata = client.get("/v2/models/cole_kripke").await.unwrap().json();
@@ -75,7 +74,7 @@ async fn other_runtime_serves_a_version_that_the_preferred_one_refuses() {
 
 /// An answer that fails the trial is wrong or unknown, whichever runtime gives it.
 #[tokio::test]
-async fn version_that_fails_its_trial_is_not_tried_with_the_other_runtime() {
+async fn version_that_fails_its_trial_gets_no_other_runtime() {
     let _clock = ManualClock::start();
     let models = Repository::temporary_with_model();
     let first = FakeRuntime::new("first");
