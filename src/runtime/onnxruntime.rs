@@ -1,6 +1,7 @@
 //! Runs ONNX models with ONNX Runtime.
 
 mod library;
+mod one_node_model;
 mod session;
 mod values;
 

@@ -9,7 +9,9 @@ use clarity::{Digest, LibraryError, OnnxRuntimeLibrary, Reason, Server, VersionS
 use serde_json::{Value, json};
 
 use super::external_data::{assert_refuses_outside, assert_takes_many_files};
-use clarity_testbed::onnx::{DataType, NodeProto, OPEN, ValueInfoProto, model, node, value};
+use clarity_testbed::onnx::{
+    DataType, NodeProto, OPEN, TensorProto, ValueInfoProto, model, model_with_weights, node, value,
+};
 use clarity_testbed::*;
 
 /// The variable with the path of the library.
@@ -155,6 +157,42 @@ async fn operator_of_another_domain_is_served() {
     {
         assert!((found - expected).abs() < 1e-6, "{found} and {expected}");
     }
+}
+
+/// A model may hold any byte as a boolean: each but 0 is true.
+#[tokio::test]
+async fn boolean_of_any_byte_is_true_or_false() {
+    let Some(library) = library() else { return };
+    let models = Repository::temporary();
+    let tensor = |name| value(name, DataType::BOOL, &[5]);
+    let weights = TensorProto {
+        name: Some("weights".to_owned()),
+        dims: vec![5],
+        data_type: Some(DataType::BOOL),
+        raw_data: Some(vec![2, 0, 255, 1, 128].into()),
+        ..TensorProto::default()
+    };
+    let bytes = model_with_weights(
+        vec![tensor("x")],
+        vec![
+            node("Identity", &["x"], "y"),
+            node("Identity", &["weights"], "z"),
+        ],
+        vec![tensor("y"), tensor("z")],
+        vec![weights],
+    );
+    models.publish("booleans", &bytes);
+    let (_server, client) = serve_by(&library, &models).await;
+    let given = json!([true, false, false, true, false]);
+    let input = json!({ "name": "x", "datatype": "BOOL", "shape": [5], "data": given });
+    let answer = client
+        .post("/v2/models/booleans/infer", &json!({ "inputs": [input] }))
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let outputs = &answer.json()["outputs"];
+    assert_eq!(outputs[0]["data"], given);
+    assert_eq!(outputs[1]["data"], json!([true, false, true, true, true]));
 }
 
 /// A model that is not served, and a part of the reason.

@@ -2,20 +2,22 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
 use ort::session::{Session, SessionInputValue};
+use ort::value::Outlet;
 
-use super::super::RuntimeError;
-use super::super::declared_tensors::DeclaredTensors;
-use super::super::session_threads::SessionThreads;
-use super::values::{to_tensor, to_value};
+use super::one_node_model::{self, BOOL, UINT8};
+use super::values::{Booleans, to_tensor, to_value};
 use crate::background::in_background;
+use crate::runtime::RuntimeError;
+use crate::runtime::declared_tensors::DeclaredTensors;
+use crate::runtime::session_threads::SessionThreads;
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, Work};
-use crate::tensor::{Tensor, TensorSpec};
+use crate::tensor::{DataType, Tensor, TensorSpec};
 
 /// The upper limit of the size of all copies of a model, in bytes. A model that is larger is loaded
 /// once.
@@ -26,7 +28,16 @@ pub(super) struct OnnxRuntimeSession {
     inputs: Vec<TensorSpec>,
     outputs: Arc<[TensorSpec]>,
     threads: SessionThreads,
-    idle: Arc<Mutex<Vec<Session>>>,
+    idle: Arc<IdleSessions>,
+}
+
+type IdleSessions = Mutex<Vec<ModelSession>>;
+
+/// What one run needs.
+struct ModelSession {
+    model: Session,
+    /// Reads outputs of booleans, if the model has any.
+    booleans: Option<Booleans>,
 }
 
 impl OnnxRuntimeSession {
@@ -43,7 +54,7 @@ impl OnnxRuntimeSession {
         let load = || {
             let session = || load_session(environment, &model, threads.get() / sessions);
             let loaded: Result<Vec<Session>, _> = (0..sessions.get()).map(|_| session()).collect();
-            loaded.map_err(|error| RuntimeError::Unloadable(sanitize_for_log(error)))
+            loaded.map_err(unloadable)
         };
         // A session of several threads starts them during the load. They must not inherit the
         // low priority.
@@ -51,23 +62,32 @@ impl OnnxRuntimeSession {
             true => in_background(load),
             false => load(),
         }?;
-        let outlets = |outlets: &[ort::value::Outlet]| {
+        let specs = |outlets: fn(&Session) -> &[Outlet]| {
+            let outlets = loaded.first().map(outlets).unwrap_or_default();
             let specs = outlets.iter().map(|outlet| declared.spec(outlet.name()));
             specs.collect::<Result<Vec<_>, _>>()
         };
-        let first = loaded.first();
-        let inputs = first.map_or(Ok(Vec::new()), |first| outlets(first.inputs()))?;
-        let outputs = first.map_or(Ok(Vec::new()), |first| outlets(first.outputs()))?;
+        let (inputs, outputs) = (specs(Session::inputs)?, specs(Session::outputs)?);
         if outputs.is_empty() {
             return Err(RuntimeError::Unloadable(
                 "the model has no outputs".to_owned(),
             ));
         }
+        let has_booleans = outputs
+            .iter()
+            .any(|output| output.datatype == DataType::Bool);
+        let with_booleans = |model| {
+            let cast = || load_session(environment, &one_node_model::cast(BOOL, UINT8), 1);
+            let booleans = has_booleans.then(|| cast().map(Booleans::new)).transpose();
+            let booleans = booleans.map_err(unloadable)?;
+            Ok(ModelSession { model, booleans })
+        };
+        let idle: Result<Vec<_>, _> = loaded.into_iter().map(with_booleans).collect();
         Ok(Self {
             inputs,
             outputs: outputs.into(),
             threads: SessionThreads::new(sessions)?,
-            idle: Arc::new(Mutex::new(loaded)),
+            idle: Arc::new(Mutex::new(idle?)),
         })
     }
 
@@ -75,6 +95,10 @@ impl OnnxRuntimeSession {
     pub(super) fn outputs_mut(&mut self) -> &mut [TensorSpec] {
         Arc::make_mut(&mut self.outputs)
     }
+}
+
+fn unloadable(error: ort::Error) -> RuntimeError {
+    RuntimeError::Unloadable(sanitize_for_log(error))
 }
 
 /// Loads one session, whose runs use this number of threads.
@@ -119,14 +143,14 @@ impl crate::Session for OnnxRuntimeSession {
     }
 }
 
-/// A session that one run uses. Returned to the idle ones afterwards, even if the run panics.
+/// A session that one run uses. It is idle again afterwards, even if the run panics.
 struct Borrowed {
-    session: Option<Session>,
-    idle: Arc<Mutex<Vec<Session>>>,
+    session: Option<ModelSession>,
+    idle: Arc<IdleSessions>,
 }
 
 impl Borrowed {
-    fn take(idle: Arc<Mutex<Vec<Session>>>) -> Result<Self, RunError> {
+    fn take(idle: Arc<IdleSessions>) -> Result<Self, RunError> {
         let session = lock(&idle).pop();
         // There are as many sessions as threads, and a thread runs one request at a time.
         if session.is_none() {
@@ -141,13 +165,13 @@ impl Borrowed {
         specs: &[TensorSpec],
     ) -> Result<Vec<Tensor>, RunError> {
         let failed = |error: ort::Error| RunError::Failed(sanitize_for_log(error));
-        let Some(session) = &mut self.session else {
+        let Some(ModelSession { model, booleans }) = &mut self.session else {
             return Ok(Vec::new());
         };
-        let outputs = session.run(inputs).map_err(failed)?;
+        let outputs = model.run(inputs).map_err(failed)?;
         let outputs = outputs.values().zip(specs);
         outputs
-            .map(|(value, spec)| to_tensor(spec, &value))
+            .map(|(value, spec)| to_tensor(spec, &value, booleans.as_mut()))
             .collect()
     }
 }
@@ -160,7 +184,7 @@ impl Drop for Borrowed {
     }
 }
 
-fn lock(idle: &Mutex<Vec<Session>>) -> std::sync::MutexGuard<'_, Vec<Session>> {
+fn lock(idle: &IdleSessions) -> MutexGuard<'_, Vec<ModelSession>> {
     idle.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

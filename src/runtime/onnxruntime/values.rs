@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 
+use ort::session::{Session, SessionInputValue};
 use ort::value::{DynValue, PrimitiveTensorElementType, ValueType};
 
 use crate::sanitize::sanitize_for_log;
@@ -38,8 +39,32 @@ pub(super) fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<DynValue, Ru
     })
 }
 
-/// Converts an output.
-pub(super) fn to_tensor(spec: &TensorSpec, value: &DynValue) -> Result<Tensor, RunError> {
+/// Reads tensors of booleans.
+///
+/// A model can hold any byte as a boolean, and ONNX Runtime passes it on. In Rust, each byte but 0
+/// and 1 is undefined behaviour. So ONNX Runtime itself converts the booleans into numbers first.
+pub(super) struct Booleans(Session);
+
+impl Booleans {
+    /// `session` converts a tensor of booleans into numbers of type `u8`.
+    pub(super) fn new(session: Session) -> Self {
+        Self(session)
+    }
+
+    fn read(&mut self, value: &DynValue) -> Result<Vec<bool>, ort::Error> {
+        let inputs = [SessionInputValue::from(value)];
+        let outputs = self.0.run(&inputs[..])?;
+        let bytes = outputs[0].try_extract_tensor::<u8>()?.1;
+        Ok(bytes.iter().map(|byte| *byte != 0).collect())
+    }
+}
+
+/// Converts an output. `booleans` reads outputs of booleans.
+pub(super) fn to_tensor(
+    spec: &TensorSpec,
+    value: &DynValue,
+    booleans: Option<&mut Booleans>,
+) -> Result<Tensor, RunError> {
     let found = || RunError::UnexpectedOutput {
         output: spec.name.clone(),
         expected: spec.datatype.to_string(),
@@ -59,7 +84,10 @@ pub(super) fn to_tensor(spec: &TensorSpec, value: &DynValue) -> Result<Tensor, R
         .map(|size| usize::try_from(*size).ok())
         .collect();
     let data = match spec.datatype {
-        DataType::Bool => elements(value).map(TensorData::Bool),
+        DataType::Bool => match booleans {
+            Some(booleans) => booleans.read(value).map(TensorData::Bool),
+            None => return Err(found()),
+        },
         DataType::Uint8 => elements(value).map(TensorData::Uint8),
         DataType::Int8 => elements(value).map(TensorData::Int8),
         DataType::Int32 => elements(value).map(TensorData::Int32),
