@@ -79,6 +79,7 @@ mod loader;
 mod manifest;
 mod metrics;
 mod name;
+mod onnx;
 mod panics;
 mod phase;
 mod policy;
@@ -117,6 +118,8 @@ pub use self::probe::{Probe, ProbeError, Tolerance};
 pub use self::ready_when::{InvalidReadyWhen, ReadyWhen};
 pub use self::reason::Reason;
 pub use self::registry::{Registry, StatusWatch, UnknownModel};
+#[doc(hidden)]
+pub use self::runtime::ClaimsCheck;
 pub use self::runtime::{OnnxRuntime, Runtime, RuntimeError, Trial, try_version};
 pub use self::server::{BindError, Server, ServerBuilder};
 pub use self::session::{RunError, Session, Work};

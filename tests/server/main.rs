@@ -48,6 +48,7 @@ mod scrub;
 mod statistics;
 mod strangers;
 #[cfg(unix)]
+mod unclaimed;
 mod unix_socket;
 mod unprobed;
 mod unread_bodies;
