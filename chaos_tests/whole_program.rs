@@ -182,8 +182,8 @@ async fn a_model_that_would_exhaust_memory_ends_where_it_is_tried_out(cx: Contex
     ends_the_vetting_child_alone(&cx, hostile::MEMORY_AT_LOAD, "memory").await
 }
 
-/// The model of a deployed version is nested too deep for any stack. The child that vets the
-/// version must end, and the server must keep running.
+/// The model of a deployed version is nested too deep for any stack. The version must be refused
+/// before its graphs are read, and the server must keep running.
 #[cfg(unix)]
 #[chaos(
     degradation,
@@ -192,7 +192,7 @@ async fn a_model_that_would_exhaust_memory_ends_where_it_is_tried_out(cx: Contex
     seed_name = "whole_program::a_model_that_would_overflow_the_stack_ends_where_it_is_tried_out"
 )]
 async fn a_model_that_overflows_the_stack_ends_where_it_is_tried_out(cx: Context) -> Result {
-    ends_the_vetting_child_alone(&cx, hostile::STACK_AT_LOAD, "stack overflow").await
+    ends_the_vetting_child_alone(&cx, hostile::STACK_AT_LOAD, "nested more deeply than 32").await
 }
 
 /// A deployed version computes endlessly when it is run. The child that vets the version must end,

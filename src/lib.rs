@@ -79,6 +79,7 @@ mod loader;
 mod manifest;
 mod metrics;
 mod name;
+mod onnx;
 mod onnxruntime_telemetry;
 mod panics;
 mod phase;
@@ -119,6 +120,8 @@ pub use self::probe::{Probe, ProbeError, Tolerance};
 pub use self::ready_when::{InvalidReadyWhen, ReadyWhen};
 pub use self::reason::Reason;
 pub use self::registry::{Registry, StatusWatch, UnknownModel};
+#[doc(hidden)]
+pub use self::runtime::ClaimsCheck;
 pub use self::runtime::{
     AutoRuntime, OnnxRuntime, RefusalKind, Runtime, RuntimeError, RuntimeRefusal, Trial,
     try_version,

@@ -3,19 +3,19 @@
 mod attributes;
 mod auto;
 mod choice;
+mod claims;
 mod declared_tensors;
 mod manifest_outputs;
 mod onnx;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
-mod protobuf;
 mod refusal;
 mod session_threads;
 mod trial;
 mod warm_up;
 mod weights;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -23,12 +23,16 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub use self::auto::AutoRuntime;
+use self::claims::Unmet;
+#[doc(hidden)]
+pub use self::onnx::ClaimsCheck;
 pub use self::onnx::OnnxRuntime;
 #[cfg(feature = "onnxruntime")]
 pub use self::onnxruntime::{LibraryError, OnnxRuntimeLibrary};
 pub use self::refusal::{RefusalKind, RuntimeRefusal};
 pub use self::trial::Trial;
 pub(crate) use self::trial::{DEFAULT_WARM_UP, TrialOptions, TriedVersion, try_with};
+use crate::onnx::protobuf;
 use crate::panics::catch;
 use crate::{
     NonFiniteOutputs, ProbeError, RunError, RuntimeId, Session, TensorSpec, VerifiedVersion,
@@ -86,6 +90,24 @@ pub enum RuntimeError {
         /// The reason why the server cannot serve the input or output.
         why: String,
     },
+    /// The runtime is not known to compute the model rightly: a node satisfies none of the
+    /// runtime's claims. The claims cover each operator's versions, datatypes and attributes.
+    #[error(
+        "no claim of the runtime covers node {node} ({operator}{}): {condition}{more}: \
+         ONNX Runtime can compute more models", .version.map(|version| format!(", version {version}")).unwrap_or_default()
+    )]
+    Unclaimed {
+        /// The name of the first such node, or of its first output.
+        node: String,
+        /// The operator of the node.
+        operator: String,
+        /// The imported version of the operator.
+        version: Option<i64>,
+        /// The condition that does not hold, and the found value.
+        condition: String,
+        /// A sentence part about the other such nodes; empty if there are none.
+        more: String,
+    },
     /// The runtime panicked during the load.
     #[error("the runtime panicked while loading: {0}")]
     Panicked(String),
@@ -103,6 +125,41 @@ pub enum RuntimeError {
     #[error("the probe failed: {}{}", .0, remedy_of_probe(.0))]
     Probe(#[source] ProbeError),
 }
+
+impl RuntimeError {
+    /// Reports nodes that satisfy no claim.
+    fn unclaimed(unmet: &[Unmet]) -> Self {
+        let Some(first) = unmet.first() else {
+            return Self::Unloadable("a node satisfies no claim".to_owned());
+        };
+        let mut operators: BTreeMap<&str, usize> = BTreeMap::new();
+        for each in &unmet[1..] {
+            *operators.entry(&each.operator).or_default() += 1;
+        }
+        let count: usize = operators.values().sum();
+        let listed = operators.iter().take(MAX_LISTED_OPERATORS);
+        let listed = listed.map(|(operator, count)| format!("{operator} {count}"));
+        let listed = listed.collect::<Vec<_>>().join(", ");
+        let dots = if operators.len() > MAX_LISTED_OPERATORS {
+            ", …"
+        } else {
+            ""
+        };
+        Self::Unclaimed {
+            node: first.node.clone(),
+            operator: first.operator.clone(),
+            version: first.version,
+            condition: first.condition.clone(),
+            more: match count {
+                0 => String::new(),
+                _ => format!("; and {count} other node(s): {listed}{dots}"),
+            },
+        }
+    }
+}
+
+/// The maximum number of operators that an error lists.
+const MAX_LISTED_OPERATORS: usize = 10;
 
 fn remedy_of_probe(error: &ProbeError) -> String {
     match error {

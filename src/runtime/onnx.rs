@@ -1,5 +1,6 @@
 //! Runs ONNX models with rten.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -9,6 +10,7 @@ use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, Value, ValueOrVie
 use rten_tensor::prelude::*;
 
 use super::attributes;
+use super::claims::Claims;
 use super::declared_tensors::DeclaredTensors;
 use super::default_threads;
 use super::manifest_outputs::declare_outputs;
@@ -16,6 +18,7 @@ use super::session_threads::SessionThreads;
 use super::weights::{self, ExternalFile, SplitModel};
 use super::{Runtime, RuntimeError};
 use crate::background::in_background;
+use crate::onnx::UnreadableGraph;
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, Session, Work};
 use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
@@ -50,6 +53,20 @@ const SPLIT_WEIGHTS: &str = "inside.data";
 #[derive(Clone, Debug)]
 pub struct OnnxRuntime {
     threads: NonZeroUsize,
+    claims: ClaimsCheck,
+}
+
+/// Which claims a model must satisfy. Not public API: for tests of the claims.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClaimsCheck {
+    /// All claims.
+    #[default]
+    Whole,
+    /// All claims, but without the condition of this number.
+    Without(usize),
+    /// None.
+    Off,
 }
 
 impl OnnxRuntime {
@@ -57,13 +74,63 @@ impl OnnxRuntime {
     pub fn new() -> Self {
         Self {
             threads: default_threads(),
+            claims: ClaimsCheck::Whole,
         }
     }
 
     /// Sets the number of threads of each session.
     #[must_use]
     pub fn threads(self, threads: NonZeroUsize) -> Self {
-        Self { threads }
+        Self { threads, ..self }
+    }
+
+    /// Sets which claims a model must satisfy. Not public API.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn claims(self, claims: ClaimsCheck) -> Self {
+        Self { claims, ..self }
+    }
+
+    /// The claims as lines of JSON. Not public API.
+    #[doc(hidden)]
+    pub fn list_claims() -> Vec<String> {
+        Claims::rten().to_json_lines()
+    }
+
+    /// The lines of the claims that the nodes of a model satisfy. Not public API.
+    ///
+    /// # Errors
+    ///
+    /// The reason why a node satisfies no claim.
+    #[doc(hidden)]
+    pub fn lines_of_claims(&self, model: &[u8]) -> Result<Vec<usize>, RuntimeError> {
+        let model = attributes::complete(model).map_or(Cow::Borrowed(model), Cow::Owned);
+        self.check_claims(&model, &[])
+    }
+
+    fn check_claims(
+        &self,
+        model: &[u8],
+        external: &[(FilePath, Vec<u8>)],
+    ) -> Result<Vec<usize>, RuntimeError> {
+        let changed;
+        let claims = match self.claims {
+            ClaimsCheck::Off => return Ok(Vec::new()),
+            ClaimsCheck::Whole => Claims::rten(),
+            ClaimsCheck::Without(condition) => {
+                changed = Claims::rten().without(condition);
+                &changed
+            }
+        };
+        let file = |location: &str| {
+            let mut files = external.iter().enumerate();
+            let found = files.find(|(number, _)| external_name(*number) == location);
+            found.map(|(_, (_, bytes))| bytes.as_slice())
+        };
+        match claims.check_bytes(model, &file) {
+            Ok(checked) => checked.map_err(|unmet| RuntimeError::unclaimed(&unmet)),
+            Err(UnreadableGraph(why)) => Err(RuntimeError::Unloadable(why.to_owned())),
+        }
     }
 }
 
@@ -90,12 +157,7 @@ impl Runtime for OnnxRuntime {
             let renamed = weights::rename(&model, &external_files(&external));
             let model = match renamed.map_err(RuntimeError::Unloadable)? {
                 None => model,
-                Some(renamed) => {
-                    for (number, (_, bytes)) in external.into_iter().enumerate() {
-                        options.external_data(&external_name(number), bytes);
-                    }
-                    renamed
-                }
+                Some(renamed) => renamed,
             };
             let model = match weights::split(model, SPLIT_WEIGHTS) {
                 Ok(SplitModel { graph, weights }) => {
@@ -105,6 +167,10 @@ impl Runtime for OnnxRuntime {
                 Err(model) => model,
             };
             let model = attributes::complete(&model).unwrap_or(model);
+            self.check_claims(&model, &external)?;
+            for (number, (_, bytes)) in external.into_iter().enumerate() {
+                options.external_data(&external_name(number), bytes);
+            }
             let unloadable =
                 |error: LoadError| RuntimeError::Unloadable(sanitize_for_log(error.to_string()));
             options.load(model).map_err(unloadable)

@@ -27,6 +27,8 @@ pub struct RuntimeRefusal {
 pub enum RefusalKind {
     /// The bytes are not a model that the runtime can run.
     Unloadable,
+    /// The runtime does not compute a node of the model rightly for all values.
+    Unclaimed,
     /// The server cannot serve an input or output of the model.
     Unservable,
     /// The runtime panicked during the load.
@@ -38,6 +40,7 @@ impl RefusalKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Unloadable => "unloadable",
+            Self::Unclaimed => "unclaimed",
             Self::Unservable => "unservable",
             Self::Panicked => "panicked",
         }
@@ -47,6 +50,7 @@ impl RefusalKind {
     fn of(error: &RuntimeError) -> Option<Self> {
         match error {
             RuntimeError::Unloadable(_) => Some(Self::Unloadable),
+            RuntimeError::Unclaimed { .. } => Some(Self::Unclaimed),
             RuntimeError::Unservable { .. } => Some(Self::Unservable),
             RuntimeError::Panicked(_) => Some(Self::Panicked),
             RuntimeError::NoRuntime(_)

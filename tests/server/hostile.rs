@@ -29,7 +29,11 @@ const SAMPLES: [(&str, &[u8], &str); 6] = [
     ),
     ("memory_at_load", hostile::MEMORY_AT_LOAD, "memory"),
     ("overflow_at_load", hostile::OVERFLOW_AT_LOAD, "overflow"),
-    ("stack_at_load", hostile::STACK_AT_LOAD, "stack overflow"),
+    (
+        "stack_at_load",
+        hostile::STACK_AT_LOAD,
+        "nested more deeply than 32",
+    ),
     ("time_at_inference", hostile::TIME_AT_INFERENCE, "CPU time"),
     ("time_at_load", hostile::TIME_AT_LOAD, "CPU time"),
 ];
@@ -217,7 +221,7 @@ fn add_refuses_a_hostile_model_and_survives() {
     assert_eq!(added.status.code(), Some(1));
     let stderr = String::from_utf8(added.stderr).unwrap();
     assert!(stderr.contains("cannot publish hostile"), "{stderr}");
-    assert!(stderr.contains("stack overflow"), "{stderr}");
+    assert!(stderr.contains("nested more deeply than 32"), "{stderr}");
 }
 
 #[test]

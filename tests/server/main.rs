@@ -51,6 +51,7 @@ mod scrub;
 mod statistics;
 mod strangers;
 #[cfg(unix)]
+mod unclaimed;
 mod unix_socket;
 mod unprobed;
 mod unread_bodies;

@@ -3,19 +3,19 @@
 use std::ops::Range;
 
 /// The wire types, as encoded in a tag.
-pub(super) const VARINT: u64 = 0;
+pub(crate) const VARINT: u64 = 0;
 const FIXED_64: u64 = 1;
 const BYTES: u64 = 2;
 const FIXED_32: u64 = 5;
 
 /// One field of a message. The ranges refer to the bytes that contain the message.
-pub(super) struct ProtoField {
-    pub(super) number: u64,
-    pub(super) whole: Range<usize>,
-    pub(super) value: ProtoValue,
+pub(crate) struct ProtoField {
+    pub(crate) number: u64,
+    pub(crate) whole: Range<usize>,
+    pub(crate) value: ProtoValue,
 }
 
-pub(super) enum ProtoValue {
+pub(crate) enum ProtoValue {
     /// A number of fixed size, 32 or 64 bits.
     Fixed,
     Varint(u64),
@@ -25,7 +25,7 @@ pub(super) enum ProtoValue {
 impl ProtoField {
     /// Reads the first field of `rest`, the unread part of a message in `bytes`. Returns `None` if
     /// the field is malformed.
-    pub(super) fn read(bytes: &[u8], rest: Range<usize>) -> Option<Self> {
+    pub(crate) fn read(bytes: &[u8], rest: Range<usize>) -> Option<Self> {
         let mut at = rest.start;
         let tag = read_varint(bytes, &mut at, rest.end)?;
         let value = match tag & 7 {
@@ -54,7 +54,7 @@ impl ProtoField {
     }
 
     /// Reads all fields of a message in `bytes`. Returns `None` if the message is malformed.
-    pub(super) fn read_all(bytes: &[u8], message: Range<usize>) -> Option<Vec<Self>> {
+    pub(crate) fn read_all(bytes: &[u8], message: Range<usize>) -> Option<Vec<Self>> {
         let mut fields = Vec::new();
         let mut at = message.start;
         while at < message.end {
@@ -67,7 +67,7 @@ impl ProtoField {
 }
 
 /// Reads the variable-length number at `at`, and moves `at` behind it.
-pub(super) fn read_varint(bytes: &[u8], at: &mut usize, end: usize) -> Option<u64> {
+pub(crate) fn read_varint(bytes: &[u8], at: &mut usize, end: usize) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let byte = bytes.get(..end)?.get(*at)?;
@@ -80,17 +80,17 @@ pub(super) fn read_varint(bytes: &[u8], at: &mut usize, end: usize) -> Option<u6
     None
 }
 
-pub(super) fn write_tag(to: &mut Vec<u8>, number: u64, wire_type: u64) {
+pub(crate) fn write_tag(to: &mut Vec<u8>, number: u64, wire_type: u64) {
     write_varint(to, number << 3 | wire_type);
 }
 
-pub(super) fn write_bytes(to: &mut Vec<u8>, number: u64, bytes: &[u8]) {
+pub(crate) fn write_bytes(to: &mut Vec<u8>, number: u64, bytes: &[u8]) {
     write_tag(to, number, BYTES);
     write_varint(to, bytes.len() as u64);
     to.extend_from_slice(bytes);
 }
 
-pub(super) fn write_varint(to: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn write_varint(to: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         to.push(value as u8 | 0x80);
         value >>= 7;
