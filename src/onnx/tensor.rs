@@ -230,5 +230,5 @@ fn read_entry<'a>(message: &ProtoMessage<'a>) -> Result<(&'a str, &'a str), Unre
 
 fn number_of(text: &str) -> Result<usize, UnreadableGraph> {
     text.parse()
-        .map_err(|_| UnreadableGraph("an offset or a length is no number"))
+        .map_err(|_| UnreadableGraph("an offset or a length of external weights is not a number"))
 }

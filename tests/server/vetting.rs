@@ -40,7 +40,7 @@ async fn version_that_cannot_answer_is_not_swapped_in() {
         (
             "operator",
             one("NoSuchOperator", &[2]),
-            "the runtime cannot load the model",
+            "there is no claim for the operator",
         ),
         (
             "no_output",
