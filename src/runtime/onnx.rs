@@ -41,10 +41,8 @@ const SPLIT_WEIGHTS: &str = "inside.data";
 /// of threads, which share the work of the run. (During a load, rten packs weights on its own
 /// thread pool, which all models share.)
 ///
-/// A run cannot be stopped. If no caller waits for it any more, the run makes way for other work:
-/// on Linux, its threads get the lowest priority, and another thread takes its place. At most as
-/// many runs at a time make way as the model has threads. So twice as many runs can be under way as
-/// the model has threads, and each of them needs memory.
+/// If no caller waits for a run any more, other work takes its thread's place, and on Linux the run
+/// gets the lowest priority. So up to twice as many runs as threads can need memory.
 ///
 /// External weights come from the version's verified files, never from disk. A model can have any
 /// number of them, under any relative names that the manifest lists. Weights inside the model file

@@ -125,7 +125,7 @@ fn work_behind_an_abandoned_run_begins_in_order() {
 }
 
 #[test]
-fn abandoned_runs_beyond_the_limit_wait_for_the_end_of_demoted_ones() {
+fn abandoned_runs_beyond_the_limit_wait_for_demoted_ones() {
     let session = session(2);
     let mut first = vec![hold(&session), hold(&session)];
     for run in &first {
@@ -203,7 +203,7 @@ fn demoted_wide_run(session: &SessionThreads) -> HeldRun {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn demoted_run_has_the_lowest_priority_and_its_replacement_has_not() {
+fn only_demoted_threads_have_the_lowest_priority() {
     // The whole test can run with the lowest priority.
     let usual = SystemThread::current().has_lowest_priority();
     let session = session(2);
