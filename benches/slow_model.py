@@ -5,10 +5,12 @@
     benches/slow_model.py target/release/clarity
 
 Starts a server with all defaults and a model whose run takes about `--seconds`, alone on the
-machine. Then measures two things:
+machine. Then measures three things:
 
+  idle      requests one after the other: the median, and the 99th percentile
+  hanging   `--gone` clients hang up: the time of the next request, `--hangs` times with nothing else
+            under way, and as often behind the run of a client that waits
   waiting   `--clients` clients ask at once: the answers by status and reason, and the breaker
-  hanging   `--gone` clients hang up while one waits: the time of the next request, and of an idle one
 
 Needs Python alone. Says what it measured, and judges nothing: run it on a machine with nothing else
 to do.
@@ -136,15 +138,33 @@ class Server:
         return [line for line in lines if line.startswith(names) and not line.endswith(" 0")]
 
 
+    def until_at_rest(self):
+        """Waits until the server uses no processor: runs of clients that have gone have ended."""
+        used = self.processor_seconds()
+        while True:
+            time.sleep(0.2)
+            used, before = self.processor_seconds(), used
+            if used - before < 0.02:
+                return
+
+    def processor_seconds(self):
+        [line] = self.series("process_cpu_seconds_total ")
+        return float(line.split()[1])
+
+
 def idle(server, times):
-    took = [server.infer()[2] for _ in range(times)]
-    return sorted(took)[len(took) // 2]
+    """The durations of requests one after the other, sorted."""
+    return sorted(server.infer()[2] for _ in range(times))
+
+
+def percentile(took, share):
+    return took[min(len(took) - 1, int(len(took) * share))]
 
 
 def calibrated(binary, seconds):
     """The number of products of a run of about `seconds`."""
     with Server(binary, 16) as server:
-        return max(1, round(16 * seconds / idle(server, 5)))
+        return max(1, round(16 * seconds / percentile(idle(server, 5), 0.5)))
 
 
 def waiting(server, clients, rounds):
@@ -167,16 +187,25 @@ def waiting(server, clients, rounds):
     print(f"  the next request: {server.infer()}")
 
 
-def hanging_up(server, gone):
-    print(f"hanging: an idle request takes {idle(server, 3):.2f} s")
-    first = server.send()
-    time.sleep(0.1)
-    for connection in [server.send() for _ in range(gone)]:
-        connection.close()
-    time.sleep(0.1)
-    status, reason, took = server.infer()
-    print(f"  behind one run and {gone} clients that have gone: {took:.2f} s, {status} {reason}")
-    first.close()
+def hanging_up(server, gone, hangs, pause):
+    took = idle(server, 10)
+    most = percentile(took, 0.99)
+    print(f"idle: p50 {percentile(took, 0.5):.2f} s, p99 {most:.2f} s of {len(took)} requests")
+    for behind_a_run in (False, True):
+        place = "behind the run of a client that waits" if behind_a_run else "with nothing else under way"
+        print(f"hanging: the next request after {gone} clients that have gone, {place}")
+        for _ in range(hangs):
+            server.until_at_rest()
+            if behind_a_run:
+                waits = server.send()
+                time.sleep(0.1)
+            for connection in [server.send() for _ in range(gone)]:
+                connection.close()
+            time.sleep(pause)
+            status, reason, took = server.infer()
+            print(f"  {took:.2f} s, {took / most:.2f} times the idle p99: {status} {reason}".rstrip())
+            if behind_a_run:
+                waits.close()
 
 
 def main():
@@ -185,11 +214,13 @@ def main():
     parser.add_argument("--seconds", type=float, default=0.6, help="of a run, alone (default 0.6)")
     parser.add_argument("--clients", type=int, default=64, help="default 64")
     parser.add_argument("--rounds", type=int, default=1, help="requests of each client (default 1)")
-    parser.add_argument("--gone", type=int, default=10, help="default 10")
+    parser.add_argument("--gone", type=int, default=100, help="default 100")
+    parser.add_argument("--hangs", type=int, default=5, help="rounds of clients that hang up (default 5)")
+    parser.add_argument("--pause", type=float, default=0.1, help="seconds before the next request (default 0.1)")
     options = parser.parse_args()
     products = calibrated(options.binary, options.seconds)
     with Server(options.binary, products) as server:
-        hanging_up(server, options.gone)
+        hanging_up(server, options.gone, options.hangs, options.pause)
     with Server(options.binary, products) as server:
         waiting(server, options.clients, options.rounds)
 

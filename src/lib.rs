@@ -100,6 +100,7 @@ mod session;
 mod status;
 mod stopwatch;
 mod store;
+mod system_thread;
 mod tensor;
 mod verdict;
 mod version;

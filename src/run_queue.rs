@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 pub(crate) use self::queued_work::{BegunWork, Deadline, Departure, QueuedWork};
+use crate::session::Session;
 
 /// The queue of one loaded version, in order of arrival.
 ///
@@ -24,7 +25,7 @@ struct State {
     /// The turns that the session has accepted and not begun; at least the length of `waiting`.
     turns: usize,
     running: usize,
-    /// The number of runs that have ended.
+    /// The number of ends: of runs, and of waits for another run because a run was abandoned.
     ended: u64,
     /// The value of `ended` at which the queue was last found to stand still.
     stalled_at: Option<u64>,
@@ -73,8 +74,8 @@ impl RunQueue {
         }
     }
 
-    /// Begins `work`, unless it has left or cannot meet its deadline.
-    pub(crate) fn begin(&self, work: &QueuedWork) -> Option<BegunWork> {
+    /// Begins `work` on this thread, unless it has left or cannot meet its deadline.
+    pub(crate) fn begin(&self, work: &Arc<QueuedWork>) -> Option<BegunWork> {
         work.begin(self.lock().usual)
     }
 
@@ -92,9 +93,18 @@ impl RunQueue {
         }
     }
 
+    /// Records that no caller waits any more for `work`, which `session` runs. Does nothing if the
+    /// work has not begun or has ended.
+    pub(crate) fn abandon(&self, work: &QueuedWork, session: &dyn Session) {
+        if work.abandon(session) {
+            self.lock().ended += 1;
+        }
+    }
+
     /// The number of runs that have ended, for [`expired_since`](Self::expired_since). `None` if
     /// the queue stands still: runs are under way, and none has ended for the time of a whole
-    /// deadline. The next end of a run ends this state.
+    /// deadline. The next end of a run ends this state. An abandoned run that lets other work run
+    /// counts as ended.
     pub(crate) fn ended(&self) -> Option<u64> {
         let state = self.lock();
         (!state.is_stalled()).then_some(state.ended)

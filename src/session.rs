@@ -1,5 +1,7 @@
 //! Sessions: loaded models that answer requests.
 
+use std::thread::ThreadId;
+
 use thiserror::Error;
 
 use crate::panics::catch;
@@ -44,6 +46,21 @@ pub trait Session: Send + Sync {
     /// The work itself, which was not started.
     fn spawn(&self, work: Work) -> Result<(), Work> {
         Err(work)
+    }
+
+    /// Says that no caller waits any more for the result of the work that runs on `thread`. The
+    /// session can then let other work run before it. Returns whether it does so: whether the next
+    /// work begins soon, as if this work had ended. The default implementation does nothing and
+    /// returns false.
+    ///
+    /// The server calls this method at most once for each work. `thread` can be a thread that does
+    /// not belong to the session, if an executor ran the work. The work does not end during the
+    /// call, so the call must not wait for it.
+    ///
+    /// A session that forwards [`spawn`](Self::spawn) to another one should forward this call, too.
+    fn abandon(&self, thread: ThreadId) -> bool {
+        let _ = thread;
+        false
     }
 }
 

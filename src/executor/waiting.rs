@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout_at;
 
@@ -35,7 +36,8 @@ pub(crate) enum JobError {
 /// # Cancel safety
 ///
 /// Dropping the future drops the result. An inference or a transcoding job that has not begun
-/// leaves the queue. Work of other kinds continues.
+/// leaves the queue. An inference that has begun continues, but its session can let other work run
+/// before it. Work of other kinds continues.
 pub(crate) async fn execute<T: Send + 'static>(
     executor: &dyn Executor,
     kind: JobKind,
@@ -103,7 +105,8 @@ pub(crate) async fn infer_within<T: Send + 'static>(
     Ok(outcome)
 }
 
-/// The caller's side of a job. If this value is dropped, work for one request leaves the queue.
+/// The caller's side of a job. If this value is dropped, work for one request leaves the queue. If
+/// the work has begun, it is abandoned.
 struct Waiting<T> {
     kind: JobKind,
     loaded: Option<Arc<Loaded>>,
@@ -170,11 +173,17 @@ impl<T> Drop for Waiting<T> {
     // The other jobs are the server's own. A mark of a bad version, for example, must be written
     // even while the server stops.
     fn drop(&mut self) {
-        if matches!(self.kind, JobKind::Inference | JobKind::Transcode)
-            && self.leave(Departure::Abandoned)
-            && let Some(metrics) = &self.metrics
+        if !matches!(self.kind, JobKind::Inference | JobKind::Transcode) {
+            return;
+        }
+        if self.leave(Departure::Abandoned) {
+            if let Some(metrics) = &self.metrics {
+                metrics.left_queue(Reason::Cancelled);
+            }
+        } else if let Some(loaded) = &self.loaded
+            && matches!(self.result.try_recv(), Err(TryRecvError::Empty))
         {
-            metrics.left_queue(Reason::Cancelled);
+            loaded.queue.abandon(&self.work, &*loaded.session);
         }
     }
 }

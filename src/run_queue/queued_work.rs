@@ -2,13 +2,15 @@
 
 use std::fmt;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-use crate::session::Work;
+use crate::panics::catch;
+use crate::session::{Session, Work};
 
 /// Blocking work that an executor will run once, unless the work leaves the queue first.
 pub(crate) struct QueuedWork {
@@ -28,8 +30,17 @@ pub(crate) struct Deadline {
 
 /// The one state that decides between the run and the departure.
 enum Stage {
-    Queued { work: Work, then: Option<Work> },
-    Begun,
+    Queued {
+        work: Work,
+        then: Option<Work>,
+    },
+    Begun {
+        /// The thread that runs the work.
+        thread: ThreadId,
+        /// Whether no caller waits for the result any more.
+        is_abandoned: bool,
+    },
+    Ended,
     Left(Departure),
 }
 
@@ -44,9 +55,10 @@ pub(crate) enum Departure {
     Dropped,
 }
 
-/// Work that has won against its departure: it must run now.
+/// Work that has won against its departure: it must run now, on the thread that began it.
 #[must_use]
 pub(crate) struct BegunWork {
+    queued: Arc<QueuedWork>,
     work: Work,
     then: Option<Work>,
     began: Option<(Deadline, Instant)>,
@@ -105,9 +117,10 @@ impl QueuedWork {
         false
     }
 
-    /// Takes the work in order to run it. `None` if it has begun or left. The work leaves as
-    /// [`Late`](Departure::Late) if less than the time `needed` is left until its deadline.
-    pub(crate) fn begin(&self, needed: Duration) -> Option<BegunWork> {
+    /// Takes the work in order to run it on this thread. `None` if it has begun or left. The work
+    /// leaves as [`Late`](Departure::Late) if less than the time `needed` is left until its
+    /// deadline.
+    pub(crate) fn begin(self: &Arc<Self>, needed: Duration) -> Option<BegunWork> {
         let mut stage = self.lock();
         let Stage::Queued { .. } = &*stage else {
             return None;
@@ -123,10 +136,35 @@ impl QueuedWork {
             self.leave(Departure::Late);
             return None;
         }
-        match mem::replace(&mut *stage, Stage::Begun) {
-            Stage::Queued { work, then } => Some(BegunWork { work, then, began }),
-            Stage::Begun | Stage::Left(_) => None,
+        let begun = Stage::Begun {
+            thread: thread::current().id(),
+            is_abandoned: false,
+        };
+        match mem::replace(&mut *stage, begun) {
+            Stage::Queued { work, then } => Some(BegunWork {
+                queued: Arc::clone(self),
+                work,
+                then,
+                began,
+            }),
+            Stage::Begun { .. } | Stage::Ended | Stage::Left(_) => None,
         }
+    }
+
+    /// Tells `session` that no caller waits any more, if the work has begun and has not ended.
+    /// Returns whether the session lets other work run before it.
+    // The lock is held, so that the thread does not begin other work meanwhile.
+    pub(crate) fn abandon(&self, session: &dyn Session) -> bool {
+        let mut stage = self.lock();
+        let Stage::Begun {
+            thread,
+            is_abandoned,
+        } = &mut *stage
+        else {
+            return false;
+        };
+        *is_abandoned = true;
+        catch(|| session.abandon(*thread)).unwrap_or(false)
     }
 
     /// Leaves the queue: drops the work, then calls the function of [`set_then`](Self::set_then).
@@ -152,7 +190,7 @@ impl QueuedWork {
     pub(crate) fn departure(&self) -> Option<Departure> {
         match *self.lock() {
             Stage::Left(departure) => Some(departure),
-            Stage::Queued { .. } | Stage::Begun => None,
+            Stage::Queued { .. } | Stage::Begun { .. } | Stage::Ended => None,
         }
     }
 
@@ -163,10 +201,13 @@ impl QueuedWork {
 
 impl BegunWork {
     /// Runs the work and the function of [`QueuedWork::set_then`]. Returns the duration of the work
-    /// in the time of its deadline; `None` if it has no deadline.
+    /// in the time of its deadline; `None` if it has no deadline or was abandoned.
+    // An abandoned run can have had a low priority.
     pub(crate) fn run(self) -> Option<Duration> {
         (self.work)();
-        let took = self.began.map(|(deadline, began)| deadline.now() - began);
+        let ended = mem::replace(&mut *self.queued.lock(), Stage::Ended);
+        let began = self.began.filter(|_| !ended.is_abandoned());
+        let took = began.map(|(deadline, began)| deadline.now() - began);
         if let Some(then) = self.then {
             then();
         }
@@ -174,11 +215,18 @@ impl BegunWork {
     }
 }
 
+impl Stage {
+    fn is_abandoned(&self) -> bool {
+        matches!(self, Self::Begun { is_abandoned, .. } if *is_abandoned)
+    }
+}
+
 impl fmt::Debug for QueuedWork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stage = match &*self.lock() {
             Stage::Queued { .. } => "queued".to_owned(),
-            Stage::Begun => "begun".to_owned(),
+            Stage::Begun { .. } => "begun".to_owned(),
+            Stage::Ended => "ended".to_owned(),
             Stage::Left(departure) => format!("left: {departure:?}"),
         };
         f.debug_struct("QueuedWork")

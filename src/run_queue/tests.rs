@@ -235,3 +235,83 @@ fn queue_is_stalled_until_a_run_ends() {
         assert_eq!(queue.ended(), Some(1));
     });
 }
+
+/// A session without a model, which notes the threads of abandoned runs.
+#[derive(Default)]
+struct Noting {
+    abandoned: Mutex<Vec<thread::ThreadId>>,
+    makes_way: bool,
+}
+
+impl Session for Noting {
+    fn inputs(&self) -> &[crate::TensorSpec] {
+        &[]
+    }
+
+    fn outputs(&self) -> &[crate::TensorSpec] {
+        &[]
+    }
+
+    fn run(&self, _: Vec<crate::Tensor>) -> Result<Vec<crate::Tensor>, crate::RunError> {
+        unreachable!("the queue runs the work itself")
+    }
+
+    fn abandon(&self, thread: thread::ThreadId) -> bool {
+        self.abandoned.lock().unwrap().push(thread);
+        self.makes_way
+    }
+}
+
+#[test]
+fn only_a_run_under_way_is_abandoned() {
+    let (queue, counters, session) = (RunQueue::default(), Counters::default(), Noting::default());
+    let work = counters.work(None);
+    assert!(queue.push(Arc::clone(&work)));
+    queue.abandon(&work, &session);
+    assert_eq!(*session.abandoned.lock().unwrap(), [], "it is queued");
+    let begun = queue.take_turn().unwrap();
+    queue.abandon(&work, &session);
+    assert_eq!(*session.abandoned.lock().unwrap(), [thread::current().id()]);
+    queue.run(begun);
+    queue.abandon(&work, &session);
+    assert_eq!(session.abandoned.lock().unwrap().len(), 1, "it has ended");
+}
+
+/// Work that has begun waits for its abandonment, then takes 10 s.
+#[tokio::test(start_paused = true)]
+async fn abandoned_run_says_nothing_about_usual_runs() {
+    for is_abandoned in [false, true] {
+        let queue = RunQueue::default();
+        let deadline = Deadline::after(Duration::from_secs(30));
+        let work = Arc::new(QueuedWork::new(Box::new(|| ()), Some(deadline)));
+        assert!(queue.push(Arc::clone(&work)));
+        let begun = queue.take_turn().unwrap();
+        advance(Duration::from_secs(10)).await;
+        if is_abandoned {
+            queue.abandon(&work, &Noting::default());
+        }
+        queue.run(begun);
+        let usual = if is_abandoned { 0 } else { 10 };
+        assert_eq!(queue.lock().usual, Duration::from_secs(usual));
+    }
+}
+
+#[test]
+fn abandoned_run_that_makes_way_ends_a_stall() {
+    for makes_way in [false, true] {
+        let queue = RunQueue::default();
+        let session = Noting {
+            makes_way,
+            ..Noting::default()
+        };
+        let held = Counters::default().work(None);
+        assert!(queue.push(Arc::clone(&held)));
+        let begun = queue.take_turn().unwrap();
+        queue.lock().running += 1;
+        assert!(queue.expired_since(0));
+        queue.abandon(&held, &session);
+        assert_eq!(queue.ended(), makes_way.then_some(1));
+        queue.lock().running -= 1;
+        queue.run(begun);
+    }
+}

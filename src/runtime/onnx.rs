@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::thread::ThreadId;
 
 use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, Value, ValueOrView};
 use rten_tensor::prelude::*;
@@ -39,6 +40,9 @@ const SPLIT_WEIGHTS: &str = "inside.data";
 /// model's last run was long and nothing else is queued or running. That pool has the same number
 /// of threads, which share the work of the run. (During a load, rten packs weights on its own
 /// thread pool, which all models share.)
+///
+/// If no caller waits for a run any more, other work takes its thread's place, and on Linux the run
+/// gets the lowest priority. So up to twice as many runs as threads can need memory.
 ///
 /// External weights come from the version's verified files, never from disk. A model can have any
 /// number of them, under any relative names that the manifest lists. Weights inside the model file
@@ -292,6 +296,10 @@ impl Session for OnnxSession {
     fn spawn(&self, work: Work) -> Result<(), Work> {
         self.threads.spawn(work);
         Ok(())
+    }
+
+    fn abandon(&self, thread: ThreadId) -> bool {
+        self.threads.abandon(thread)
     }
 }
 

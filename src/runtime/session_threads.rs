@@ -1,20 +1,28 @@
 //! The threads of one session, and their queue of work.
 
+mod demotion;
+mod runs;
+mod wide_pool;
+
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use rten::ThreadPool;
 
+use self::runs::Runs;
+use self::wide_pool::WidePool;
 use super::RuntimeError;
 use crate::panics::catch;
 use crate::session::Work;
 use crate::stopwatch::Stopwatch;
+use crate::system_thread::SystemThread;
 
 /// The minimum duration of a run that is worth spreading over several threads. The spreading itself
 /// takes some tens of microseconds.
@@ -24,6 +32,14 @@ const WORTH_SPREADING: Duration = Duration::from_millis(1);
 ///
 /// Each thread is the only worker of its own rayon pool. A run uses a pool of several threads
 /// instead if the last run was long and nothing else is queued or running.
+///
+/// A run cannot be stopped. So if no caller waits for its result any more, the run is *demoted*: it
+/// gets the lowest priority, and no longer counts as running. Its thread ends after the run, and
+/// another thread takes its place at once. At most as many runs are demoted at the same time as the
+/// session has threads; further ones keep their threads until they end.
+// With `n` threads, at most `n` runs are demoted beside `n` others. Each of them holds a pool of
+// `n` threads at most, so a session has at most n² + 3n threads, and one that demotes.
+//
 // A run in a pool of one thread needs no handover to another thread. In a pool of several threads,
 // every run wakes workers, which steal parts of the run and yield in between. In such a pool, a run
 // of 0.1 ms took 35 thread switches. Each yield lost 4 ms while another thread loaded a model.
@@ -36,18 +52,22 @@ pub(super) struct SessionThreads(Arc<Shared>);
 struct Shared {
     queue: Mutex<Queue>,
     arrived: Condvar,
+    /// A run has ended, while the demoter waits.
+    ended: Condvar,
     threads: NonZeroUsize,
-    /// The pool of several threads for long runs, started at its first use.
-    wide_pool: OnceLock<Arc<ThreadPool>>,
-    /// Whether the last run was long.
-    is_long: AtomicBool,
+    /// The duration of the last run, in microseconds.
+    last_run: AtomicU64,
 }
 
-#[derive(Default)]
 struct Queue {
     work: VecDeque<Work>,
-    /// The number of threads that run work.
-    busy: usize,
+    runs: Runs,
+    /// The number of threads that take work; without those of demoted runs.
+    serving: usize,
+    /// Whether a thread demotes abandoned runs and replaces their threads.
+    is_demoting: bool,
+    /// The pool of several threads for long runs, started at its first use.
+    wide_pool: Option<Arc<WidePool>>,
     closed: bool,
 }
 
@@ -64,24 +84,21 @@ impl SessionThreads {
     /// When the system cannot start a thread.
     pub(super) fn new(threads: NonZeroUsize) -> Result<Self, RuntimeError> {
         let session = Self(Arc::new(Shared {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue {
+                work: VecDeque::new(),
+                runs: Runs::new(threads.get()),
+                serving: 0,
+                is_demoting: false,
+                wide_pool: None,
+                closed: false,
+            }),
             arrived: Condvar::new(),
+            ended: Condvar::new(),
             threads,
-            wide_pool: OnceLock::new(),
-            is_long: AtomicBool::new(false),
+            last_run: AtomicU64::new(0),
         }));
         for _ in 0..threads.get() {
-            let pool = Arc::new(ThreadPool::with_num_threads(1));
-            let (shared, own) = (Arc::clone(&session.0), Arc::clone(&pool));
-            let has_begun = pool.run(move || {
-                // rayon runs this closure on the caller's thread if the pool has no thread.
-                let is_worker = rayon::current_thread_index().is_some();
-                if is_worker {
-                    rayon::spawn(move || shared.serve(own));
-                }
-                is_worker
-            });
-            if !has_begun {
+            if !session.0.start_thread() {
                 return Err(RuntimeError::Unloadable(
                     "the system started no thread for it".to_owned(),
                 ));
@@ -92,8 +109,22 @@ impl SessionThreads {
 
     /// Queues `work`.
     pub(super) fn spawn(&self, work: Work) {
-        self.0.lock().work.push_back(work);
+        let mut queue = self.0.lock();
+        queue.work.push_back(work);
+        // Threads are missing only if the system could not start them.
+        if queue.serving < self.0.threads.get() {
+            self.0.start_demoter(&mut queue);
+        }
+        drop(queue);
         self.0.arrived.notify_one();
+    }
+
+    /// Says that no caller waits for the result of the work that runs on `thread`. Returns whether
+    /// the run is demoted, at once or within 50 ms.
+    ///
+    /// The work must not end during this call.
+    pub(super) fn abandon(&self, thread: ThreadId) -> bool {
+        self.0.abandon(thread)
     }
 
     /// Queues `work` and waits for its result. Calls `work` with the pool in which the model must
@@ -133,38 +164,68 @@ impl Drop for SessionThreads {
     fn drop(&mut self) {
         self.0.lock().closed = true;
         self.0.arrived.notify_all();
+        self.0.ended.notify_all();
     }
 }
 
 impl Shared {
-    /// Runs queued work on the calling thread until the queue is closed and empty.
+    /// Starts a thread with the priority of the caller. Returns false if the system cannot.
+    fn start_thread(self: &Arc<Self>) -> bool {
+        let pool = Arc::new(ThreadPool::with_num_threads(1));
+        let (shared, own) = (Arc::clone(self), Arc::clone(&pool));
+        pool.run(move || {
+            // rayon runs this closure on the caller's thread if the pool has no thread.
+            let is_worker = rayon::current_thread_index().is_some();
+            if is_worker {
+                shared.lock().serving += 1;
+                rayon::spawn(move || shared.serve(own));
+            }
+            is_worker
+        })
+    }
+
+    /// Runs queued work on the calling thread until the queue is closed and empty, or the thread is
+    /// replaced.
     fn serve(self: Arc<Self>, pool: Arc<ThreadPool>) {
         CURRENT.set(Some((Arc::clone(&self), pool)));
-        while let Some(work) = self.next() {
+        let thread = SystemThread::current();
+        let mut is_lowered = false;
+        while let Some(work) = self.next(thread, is_lowered) {
             // The work reports its own panics, and the thread must survive them.
             let _ = catch(work);
-            self.lock().busy -= 1;
+            is_lowered |= self.lock().runs.end();
+            self.ended.notify_one();
         }
         CURRENT.set(None);
     }
 
-    /// Runs the model, and notes whether the run was long.
+    /// Runs the model, and notes the duration of the run.
     // Queued work need not run the model: a client that has gone leaves work that does nothing.
     fn measure<T>(&self, run: impl FnOnce() -> T) -> T {
         let stopwatch = Stopwatch::start();
         let result = run();
-        let is_long = stopwatch.elapsed() >= WORTH_SPREADING;
-        self.is_long.store(is_long, Ordering::Relaxed);
+        let took = u64::try_from(stopwatch.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.last_run.store(took, Ordering::Relaxed);
         result
     }
 
-    fn next(&self) -> Option<Work> {
+    /// Waits for work and begins it. `None` if the thread must end.
+    ///
+    /// A thread of the lowest priority ends once another thread takes work. Until then, it takes
+    /// work only if no other thread can be started.
+    fn next(&self, thread: SystemThread, is_lowered: bool) -> Option<Work> {
         let mut queue = self.lock();
         loop {
-            if let Some(work) = queue.work.pop_front() {
-                queue.busy += 1;
+            if is_lowered && queue.serving > 0 {
+                // This thread may have been woken in the place of another one.
+                self.arrived.notify_one();
+                return None;
+            }
+            let can_begin = !(is_lowered && queue.is_demoting);
+            if can_begin && let Some(work) = queue.work.pop_front() {
+                queue.runs.begin(thread, is_lowered);
                 return Some(work);
-            } else if queue.closed {
+            } else if queue.is_over() {
                 return None;
             }
             let woken = self.arrived.wait(queue);
@@ -179,17 +240,32 @@ impl Shared {
             let (shared, pool) = current.as_ref()?;
             std::ptr::eq(Arc::as_ptr(shared), self).then(|| Arc::clone(pool))
         })?;
-        match self.is_long.load(Ordering::Relaxed) && self.is_alone() {
-            true => Some(Arc::clone(self.wide_pool.get_or_init(|| {
-                Arc::new(ThreadPool::with_num_threads(self.threads.get()))
-            }))),
-            false => Some(own),
-        }
+        Some(self.wide_pool().map_or(own, |wide| wide.pool()))
     }
 
-    fn is_alone(&self) -> bool {
-        let queue = self.lock();
-        self.threads.get() > 1 && queue.busy == 1 && queue.work.is_empty()
+    /// The pool of several threads, if the run on the current thread is worth it.
+    fn wide_pool(&self) -> Option<Arc<WidePool>> {
+        let last_run = Duration::from_micros(self.last_run.load(Ordering::Relaxed));
+        if self.threads.get() == 1 || last_run < WORTH_SPREADING {
+            return None;
+        }
+        let mut queue = self.lock();
+        if !queue.work.is_empty() || !queue.runs.is_alone() {
+            return None;
+        }
+        if queue.wide_pool.is_none() {
+            drop(queue);
+            let pool = Arc::new(WidePool::new(self.threads));
+            queue = self.lock();
+            // The threads of the pool may have inherited the lowest priority.
+            if queue.runs.is_demoted() {
+                return None;
+            }
+            queue.wide_pool.get_or_insert(pool);
+        }
+        let pool = queue.wide_pool.clone()?;
+        queue.runs.use_pool(&pool);
+        Some(pool)
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -197,143 +273,23 @@ impl Shared {
     }
 }
 
+impl Queue {
+    /// Whether no more work will ever come.
+    fn is_over(&self) -> bool {
+        self.closed && self.work.is_empty()
+    }
+}
+
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue")
             .field("work", &self.work.len())
-            .field("busy", &self.busy)
+            .field("runs", &self.runs)
+            .field("serving", &self.serving)
             .field("closed", &self.closed)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Barrier;
-    use std::sync::mpsc::channel;
-
-    use super::*;
-
-    fn session(threads: usize) -> SessionThreads {
-        SessionThreads::new(NonZeroUsize::new(threads).unwrap()).unwrap()
-    }
-
-    /// Occupies `threads` threads until the returned sender is dropped.
-    fn occupy(session: &SessionThreads, threads: usize) -> std::sync::mpsc::Sender<()> {
-        let (release, released) = channel::<()>();
-        let released = Arc::new(Mutex::new(released));
-        let all_here = Arc::new(Barrier::new(threads + 1));
-        for _ in 0..threads {
-            let (released, all_here) = (Arc::clone(&released), Arc::clone(&all_here));
-            session.spawn(Box::new(move || {
-                all_here.wait();
-                let _ = released.lock().unwrap().recv();
-            }));
-        }
-        all_here.wait();
-        release
-    }
-
-    /// Waits until no thread runs work.
-    fn until_idle(session: &SessionThreads) {
-        while session.0.lock().busy > 0 {
-            std::thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn work_runs_in_order_of_arrival() {
-        let session = session(1);
-        let release = occupy(&session, 1);
-        let (sender, receiver) = channel();
-        for number in 0..8 {
-            let sender = sender.clone();
-            session.spawn(Box::new(move || sender.send(number).unwrap()));
-        }
-        drop((release, sender));
-        assert_eq!(
-            receiver.iter().collect::<Vec<_>>(),
-            [0, 1, 2, 3, 4, 5, 6, 7]
-        );
-    }
-
-    #[test]
-    fn session_runs_no_more_work_than_its_threads() {
-        let session = session(3);
-        let release = occupy(&session, 3);
-        let (sender, receiver) = channel();
-        session.spawn(Box::new(move || sender.send(()).unwrap()));
-        assert_eq!(session.0.lock().busy, 3);
-        assert_eq!(session.0.lock().work.len(), 1, "there is no fourth thread");
-        drop(release);
-        receiver.recv().unwrap();
-    }
-
-    #[test]
-    fn nested_run_of_the_same_session_is_not_queued() {
-        let session = Arc::new(session(1));
-        let within = Arc::clone(&session);
-        let threads = session.run(move |_| {
-            let outer = std::thread::current().id();
-            (outer, within.run(|_| std::thread::current().id()))
-        });
-        assert_eq!(threads.0, threads.1);
-        assert_ne!(threads.0, std::thread::current().id());
-    }
-
-    #[test]
-    fn panic_reaches_the_caller_and_the_thread_lives() {
-        let session = session(1);
-        session.spawn(Box::new(|| panic!("unheard")));
-        let caught = catch(|| session.run(|_| -> () { panic!("heard") }));
-        assert_eq!(caught, Err("heard".to_owned()));
-        assert_eq!(session.run(|_| 7), 7);
-    }
-
-    #[test]
-    fn long_run_alone_uses_all_threads() {
-        let session = session(2);
-        let threads = |_: Arc<ThreadPool>| rayon::current_num_threads();
-        let pool_threads = |pool: Arc<ThreadPool>| pool.run(rayon::current_num_threads);
-        assert_eq!(session.run(threads), 1);
-        assert_eq!(session.run(pool_threads), 1);
-        until_idle(&session);
-        session.0.is_long.store(true, Ordering::Relaxed);
-        assert_eq!(session.run(pool_threads), 2);
-        until_idle(&session);
-        let shared = Arc::clone(&session.0);
-        let shared_run = session.run(move |_| {
-            shared.is_long.store(true, Ordering::Relaxed);
-            shared.lock().busy += 1;
-            let pool = shared.current_pool().unwrap();
-            shared.lock().busy -= 1;
-            pool_threads(pool)
-        });
-        assert_eq!(shared_run, 1, "another run is under way");
-    }
-
-    #[test]
-    fn work_without_a_run_says_nothing_about_runs() {
-        let session = session(2);
-        session.0.is_long.store(true, Ordering::Relaxed);
-        let (sender, receiver) = channel();
-        session.spawn(Box::new(move || sender.send(()).unwrap()));
-        receiver.recv().unwrap();
-        until_idle(&session);
-        assert!(session.0.is_long.load(Ordering::Relaxed));
-    }
-
-    #[test]
-    fn queued_work_is_done_after_drop() {
-        let session = session(1);
-        let release = occupy(&session, 1);
-        let (sender, receiver) = channel();
-        session.spawn(Box::new(move || sender.send(()).unwrap()));
-        let shared = Arc::downgrade(&session.0);
-        drop((session, release));
-        receiver.recv().unwrap();
-        while shared.strong_count() > 0 {
-            std::thread::yield_now();
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,6 @@
 //! Tests of the server as a client sees it: real files, real sockets, one module for each topic.
 
+mod abandoned;
 mod arriving;
 mod attributes;
 mod binary;

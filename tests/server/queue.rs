@@ -8,7 +8,8 @@ use std::sync::Arc;
 /// The activity of [`short_request`].
 const ACTIVITY: [f32; 5] = [8.0, 0.0, 0.0, 0.0, 0.0];
 
-/// A server whose model has one thread, and a client. The model's runs hang from now on.
+/// A server whose model has one thread, and a client. The model's runs hang from now on, and keep
+/// the thread even if nobody waits for them.
 async fn serve_hanging(
     models: &Repository,
     faulty: &FaultSwitch,
@@ -18,7 +19,7 @@ async fn serve_hanging(
     let builder = Server::builder(models.root())
         .config(config)
         .executor(pool.clone())
-        .runtime(faulty.queued_runtime(1));
+        .runtime(faulty.queued_runtime(1).stubborn());
     let served = start(builder).await;
     faulty.set(Behaviour::Hang);
     served

@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::ThreadId;
 
 /// The behaviour of one run of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -43,6 +44,8 @@ pub struct FaultyRuntime {
     inner: OnnxRuntime,
     /// Whether runs wait for the session's own threads.
     is_queued: bool,
+    /// Whether abandoned runs keep their threads.
+    is_stubborn: bool,
     /// The only model that follows the switch; `None` for all models.
     only: Option<String>,
     state: Arc<SwitchState>,
@@ -54,6 +57,17 @@ impl FaultyRuntime {
     pub fn only(self, model: &str) -> Self {
         let only = Some(model.to_owned());
         Self { only, ..self }
+    }
+
+    /// Abandoned runs keep their threads until they end, as in a session that does not implement
+    /// [`Session::abandon`].
+    #[must_use]
+    pub fn stubborn(self) -> Self {
+        let is_stubborn = true;
+        Self {
+            is_stubborn,
+            ..self
+        }
     }
 }
 
@@ -94,6 +108,7 @@ impl FaultSwitch {
         FaultyRuntime {
             inner: OnnxRuntime::new(),
             is_queued: false,
+            is_stubborn: false,
             only: None,
             state: Arc::clone(&self.state),
         }
@@ -112,6 +127,7 @@ impl FaultSwitch {
         FaultyRuntime {
             inner: OnnxRuntime::new().threads(threads),
             is_queued: true,
+            is_stubborn: false,
             only: None,
             state: Arc::clone(&self.state),
         }
@@ -168,6 +184,7 @@ impl Runtime for FaultyRuntime {
         Ok(Box::new(FaultySession {
             session,
             is_queued: self.is_queued,
+            is_stubborn: self.is_stubborn,
             state: Arc::clone(&self.state),
         }))
     }
@@ -176,6 +193,7 @@ impl Runtime for FaultyRuntime {
 struct FaultySession {
     session: Box<dyn Session>,
     is_queued: bool,
+    is_stubborn: bool,
     state: Arc<SwitchState>,
 }
 
@@ -214,6 +232,10 @@ impl Session for FaultySession {
             true => self.session.spawn(work),
             false => Err(work),
         }
+    }
+
+    fn abandon(&self, thread: ThreadId) -> bool {
+        !self.is_stubborn && self.session.abandon(thread)
     }
 }
 
