@@ -29,8 +29,10 @@ class Answer:
 
 
 class ModelRunner:
-    def __init__(self, binary, runtime="rten", limit=LIMIT, **options):
-        self.binary, self.limit = binary, limit
+    """`library` is the shared library of ONNX Runtime, if `runtime` needs it."""
+
+    def __init__(self, binary, runtime="rten", limit=LIMIT, library=None, **options):
+        self.command, self.limit = [binary, *(["--onnxruntime", library] if library else [])], limit
         self.options = {"claims": False, "rewrite": True, "dropped": None, **options, "runtime": runtime}
         self.process, self.number = None, 0
 
@@ -43,7 +45,7 @@ class ModelRunner:
     def start(self):
         environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
         self.process = subprocess.Popen(
-            [self.binary], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
         )
         self.readable = selectors.DefaultSelector()
         self.readable.register(self.process.stdout, selectors.EVENT_READ)

@@ -6,6 +6,8 @@
 //!
 //! A request names the runtime. The model is loaded as a server loads it, and run once on the
 //! given inputs, which must fit the model's declaration. Outputs can contain NaN and infinities.
+//!
+//! With the feature `onnxruntime`, `--onnxruntime PATH` names the shared library of ONNX Runtime.
 
 #![forbid(unsafe_code)]
 
@@ -13,18 +15,23 @@ mod elements;
 mod frame;
 mod inputs;
 mod runner;
+mod runtimes;
 
 use std::io::{self, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 
 use self::runner::Runner;
+use self::runtimes::Runtimes;
 
 fn main() -> ExitCode {
-    let done = match std::env::args().nth(1).as_deref() {
-        None => serve(),
-        Some("--list-claims") => Err(io::Error::other("--list-claims: not supported")),
-        Some(other) => Err(io::Error::other(format!(
-            "expected --list-claims or no argument, found {other}"
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments[..] {
+        [] => serve(Runtimes::new()),
+        ["--onnxruntime", library] => Runtimes::with_library(library.as_ref()).and_then(serve),
+        ["--list-claims"] => Err(io::Error::other("--list-claims: not supported")),
+        _ => Err(io::Error::other(format!(
+            "expected --list-claims, --onnxruntime PATH or no arguments, found {arguments:?}"
         ))),
     };
     match done {
@@ -37,10 +44,10 @@ fn main() -> ExitCode {
 }
 
 /// Answers requests until standard input ends.
-fn serve() -> io::Result<()> {
+fn serve(runtimes: Runtimes) -> io::Result<()> {
     let mut requests = BufReader::new(io::stdin().lock());
     let mut answers = BufWriter::new(io::stdout().lock());
-    let runner = Runner::new()?;
+    let runner = Runner::new(runtimes)?;
     while let Some(request) = frame::read(&mut requests)? {
         let answer = runner.answer(request);
         frame::write(&mut answers, &answer)?;

@@ -3,20 +3,19 @@
 use std::any::Any;
 use std::fs;
 use std::io;
-use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use clarity::{
-    ModelName, OnnxRuntime, RunError, Runtime, RuntimeError, Session, Store, Tensor, TensorSpec,
-    VerifiedVersion, Version,
+    ModelName, RunError, RuntimeError, Session, Store, Tensor, TensorSpec, VerifiedVersion, Version,
 };
 use tempfile::TempDir;
 
 use crate::elements;
-use crate::frame::{Answer, Outcome, Request, RequestHeader, RuntimeName, Stage, TensorHeader};
+use crate::frame::{Answer, Outcome, Request, RequestHeader, Stage, TensorHeader};
 use crate::inputs::inputs;
+use crate::runtimes::Runtimes;
 
 /// The place of the latest panic in the source code.
 static PANIC_PLACE: Mutex<String> = Mutex::new(String::new());
@@ -24,6 +23,7 @@ static PANIC_PLACE: Mutex<String> = Mutex::new(String::new());
 /// Loads models from a directory in memory, and runs them.
 #[derive(Debug)]
 pub(crate) struct Runner {
+    runtimes: Runtimes,
     directory: TempDir,
     model: ModelName,
 }
@@ -37,7 +37,7 @@ struct Failure {
 
 impl Runner {
     /// From now on, a panic prints nothing: its place is a part of the answer.
-    pub(crate) fn new() -> io::Result<Self> {
+    pub(crate) fn new(runtimes: Runtimes) -> io::Result<Self> {
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(ToString::to_string);
             *PANIC_PLACE.lock().unwrap_or_else(PoisonError::into_inner) = place.unwrap_or_default();
@@ -49,7 +49,11 @@ impl Runner {
         };
         fs::create_dir_all(directory.path().join("model/1"))?;
         let model = "model".parse().map_err(io::Error::other)?;
-        Ok(Self { directory, model })
+        Ok(Self {
+            runtimes,
+            directory,
+            model,
+        })
     }
 
     /// Loads and runs the model of a request.
@@ -62,7 +66,10 @@ impl Runner {
     }
 
     fn outputs(&self, request: &Request) -> Result<(Vec<TensorSpec>, Vec<Tensor>), Failure> {
-        let runtime = runtime(&request.header).map_err(Failure::of_load)?;
+        let runtime = self
+            .runtimes
+            .find(&request.header)
+            .map_err(Failure::of_load)?;
         let version = self.version(&request.model).map_err(Failure::of_load)?;
         let session = caught(Stage::Load, || runtime.load(version))?.map_err(Failure::at_load)?;
         let inputs = inputs(session.inputs(), &request.header.inputs, &request.inputs);
@@ -78,18 +85,6 @@ impl Runner {
         let store = Store::new(self.directory.path());
         let version = store.open_unverified(&self.model, Version::FIRST);
         version.map_err(|error| error.to_string())
-    }
-}
-
-/// The runtime that a request asks for.
-fn runtime(header: &RequestHeader) -> Result<OnnxRuntime, String> {
-    let is_supported = header.runtime == RuntimeName::Rten
-        && !header.claims
-        && header.rewrite
-        && header.dropped.is_none();
-    match is_supported {
-        true => Ok(OnnxRuntime::new().threads(NonZeroUsize::MIN)),
-        false => Err("not supported".to_owned()),
     }
 }
 

@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+"""Runs the tests of the ONNX standard through the server's runtimes, and compares every output.
+
+The tests are those of the package `onnx`. Fails if a test has a wrong answer, or if fewer tests are
+right than expected. The operators that draw random numbers are left out of that.
+
+    python3 -m venv /tmp/onnx && /tmp/onnx/bin/pip install numpy onnx==1.23.2 onnxruntime==1.32.0
+    cargo build -p clarity-testbed --bin run_models
+    /tmp/onnx/bin/python .ci/standard_tests.py target/debug/run_models
+"""
+
+import argparse
+import collections
+import glob
+import importlib.util
+import json
+import os
+import re
+import sys
+import time
+import warnings
+
+sys.dont_write_bytecode = True
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import numpy
+import onnx
+from onnx import numpy_helper
+from onnx.backend.test.loader import DATA_DIR, load_model_tests
+from onnx.backend.test.runner import Runner
+
+from compared_outputs import difference
+from model_runner import DATATYPES, ModelRunner
+from python_runner import PythonRunner
+
+KINDS = ["node", "simple", "pytorch-operator", "pytorch-converted", "real"]
+# Each of these draws its answer.
+RANDOM = re.compile("test_(bernoulli|training_dropout)")
+# The tests that rten alone must answer rightly, at least.
+LEAST_OF_RTEN = 850
+# The share of the tests that ONNX Runtime's own Python passes.
+LEAST_SHARE = 0.99
+VERDICTS = ["right", "wrong", "refused", "failed", "crashed"]
+
+
+class Case:
+    """One test: a model, and inputs with the right outputs."""
+
+    def __init__(self, name, kind, model, sets, rtol, atol):
+        self.name, self.kind, self.model, self.sets = name, kind, model, sets
+        self.rtol, self.atol = rtol, atol
+
+    def is_carried(self):
+        """Whether the protocol has the datatypes of all inputs and outputs."""
+        tensors = [*self.model.graph.input, *self.model.graph.output]
+        return all(is_carried(tensor.type) for tensor in tensors)
+
+    def operators(self):
+        return sorted(operators(self.model.graph.node) | {
+            name for function in self.model.functions for name in operators(function.node)
+        })
+
+    def verdict(self, runner):
+        """Returns the verdict on all sets of inputs, and the reason or the claims."""
+        names = [output.name for output in self.model.graph.output]
+        model = self.model.SerializeToString()
+        for inputs, expected in self.sets:
+            answer = runner.run(model, inputs)
+            if answer.result == "panicked":
+                return "failed", f"{answer.stage}: panicked: {answer.why}"
+            if answer.result != "answered":
+                return answer.result, f"{answer.stage}: {answer.why}"
+            found = [answer.outputs.get(name) for name in names]
+            why = difference(names, expected, found, self.rtol, self.atol)
+            if why:
+                return "wrong", why
+        return "right", ""
+
+
+def is_carried(declared):
+    if not declared.HasField("tensor_type"):
+        return False
+    try:
+        datatype = onnx.helper.tensor_dtype_to_np_dtype(declared.tensor_type.elem_type)
+    except KeyError:
+        return False
+    return str(datatype) in DATATYPES
+
+
+def operators(nodes):
+    found = set()
+    for node in nodes:
+        found.add(node.op_type)
+        for attribute in node.attribute:
+            for graph in [attribute.g, *attribute.graphs]:
+                found |= operators(graph.node)
+    return found
+
+
+def cases(pattern):
+    """Makes all tests of the package."""
+    for kind in KINDS:
+        for test in load_model_tests(kind=kind):
+            if not re.search(pattern, test.name):
+                continue
+            model, sets = loaded(test)
+            yield Case(test.name, kind, model, sets, test.rtol, test.atol)
+
+
+def loaded(test):
+    if test.model is not None:
+        names = [tensor.name for tensor in test.model.graph.input]
+        return test.model, [
+            (dict(zip(names, map(array, inputs))), [array(each) for each in outputs])
+            for inputs, outputs in test.data_sets
+        ]
+    if test.model_dir:
+        model = onnx.load(os.path.join(test.model_dir, "model.onnx"))
+        folders = sorted(glob.glob(os.path.join(test.model_dir, "test_data_set*")))
+        return model, [read_set(model, folder) for folder in folders]
+    # The large networks: their weights are constant, and their input is not in the package.
+    path = os.path.join(DATA_DIR, "light", os.path.basename(test.url))
+    model = onnx.load(path)
+    weights = {weight.name for weight in model.graph.initializer}
+    inputs = {
+        tensor.name: Runner.generate_dummy_data(tensor)
+        for tensor in model.graph.input
+        if tensor.name not in weights
+    }
+    outputs = [read(each) for each in sorted(glob.glob(path.removesuffix(".onnx") + "_output_*.pb"))]
+    return model, [(inputs, outputs)]
+
+
+def read_set(model, folder):
+    """Reads inputs and outputs. Without a tensor for each, the test is not carried."""
+    of = lambda name, tensors: [
+        read(os.path.join(folder, f"{name}_{number}.pb"))
+        for number, tensor in enumerate(tensors)
+        if tensor.type.HasField("tensor_type") and os.path.exists(os.path.join(folder, f"{name}_{number}.pb"))
+    ]
+    inputs = of("input", model.graph.input)
+    return dict(zip([tensor.name for tensor in model.graph.input], inputs)), of("output", model.graph.output)
+
+
+def read(path):
+    tensor = onnx.TensorProto()
+    with open(path, "rb") as file:
+        tensor.ParseFromString(file.read())
+    return numpy_helper.to_array(tensor)
+
+
+def array(value):
+    if isinstance(value, onnx.TensorProto):
+        return numpy_helper.to_array(value)
+    # A sequence is a list, which the protocol does not carry.
+    return value if isinstance(value, list) else numpy.asarray(value)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run_models")
+    parser.add_argument("--library", default=library(), help="the shared library of ONNX Runtime")
+    parser.add_argument("--runtimes", default="rten", help="of rten, auto, onnxruntime and python, with commas")
+    parser.add_argument("--without-claims", action="store_true", help="run nodes that no claim covers")
+    parser.add_argument("--only", default="", help="run the tests whose name matches this expression")
+    parser.add_argument("--json", help="write a line for each test to this file")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    began = time.monotonic()
+    runners = {
+        runtime: PythonRunner()
+        if runtime == "python"
+        else ModelRunner(
+            options.run_models, runtime, library=None if runtime == "rten" else options.library, claims=not options.without_claims
+        )
+        for runtime in options.runtimes.split(",")
+    }
+    verdicts, uncarried = {}, 0
+    file = open(options.json or os.devnull, "w")
+    for case in cases(options.only):
+        if not case.is_carried():
+            uncarried += 1
+            continue
+        of_case = {runtime: case.verdict(runner) for runtime, runner in runners.items()}
+        verdicts[case.name] = of_case
+        line = {"name": case.name, "kind": case.kind, "operators": case.operators(), **of_case}
+        print(json.dumps(line), file=file, flush=True)
+    for runner in runners.values():
+        runner.stop()
+    print(f"{len(verdicts)} tests, and {uncarried} whose inputs or outputs the protocol does not carry")
+    print(f"onnx {onnx.__version__}, {time.monotonic() - began:.0f} s")
+    failures = report(verdicts, list(runners)) if not options.only else []
+    for failure in failures:
+        print("FAILED:", failure)
+    sys.exit(bool(failures))
+
+
+def library():
+    """Returns the library of the package `onnxruntime`, if it is installed."""
+    package = importlib.util.find_spec("onnxruntime")
+    folder = os.path.join(os.path.dirname(package.origin), "capi") if package else "."
+    return next(iter(glob.glob(os.path.join(folder, "libonnxruntime.so.*"))), None)
+
+
+def report(verdicts, runtimes):
+    """Prints a table, and returns the expectations that do not hold."""
+    counts = {
+        runtime: collections.Counter(of_case[runtime][0] for of_case in verdicts.values()) for runtime in runtimes
+    }
+    print(f"{'':<12}" + "".join(f"{verdict:>9}" for verdict in VERDICTS))
+    for runtime in runtimes:
+        print(f"{runtime:<12}" + "".join(f"{counts[runtime][verdict]:>9}" for verdict in VERDICTS))
+    failures = []
+    for runtime in runtimes:
+        for name, of_case in verdicts.items():
+            verdict, why = of_case[runtime]
+            if verdict in ("wrong", "crashed"):
+                is_random = RANDOM.match(name)
+                print(f"{verdict}{' (random)' if is_random else ''}: {runtime} {name}: {why}")
+                if not is_random and runtime != "python":
+                    failures.append(f"{runtime} {name} is {verdict}")
+    if "rten" in runtimes and counts["rten"]["right"] < LEAST_OF_RTEN:
+        failures.append(f"rten: expected {LEAST_OF_RTEN} right, found {counts['rten']['right']}")
+    for runtime in set(runtimes) & {"auto", "onnxruntime"} if "python" in runtimes else ():
+        passed = [of_case[runtime] for of_case in verdicts.values() if of_case["python"][0] == "right"]
+        share = sum(verdict == "right" for verdict, _ in passed) / len(passed)
+        print(f"{runtime}: {share:.2%} of the {len(passed)} tests that ONNX Runtime's own Python passes")
+        if share < LEAST_SHARE:
+            failures.append(f"{runtime}: expected {LEAST_SHARE:.0%}, found {share:.2%}")
+    return failures
+
+
+main()
