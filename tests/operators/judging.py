@@ -3,6 +3,7 @@
 import numpy as np
 
 import oracle
+from exceptions import exception
 
 # Relative and absolute tolerance by datatype; other datatypes are compared exactly.
 TOLERANCES = {"float16": (2e-3, 2e-3), "float32": (1e-3, 1e-4), "float64": (1e-7, 1e-10)}
@@ -65,6 +66,9 @@ def judge(case, model, feeds, expected, found, ask_reference=True):
                 return "right", "as precise as ONNX Runtime"
         except oracle.Refused:
             pass
+    reason = exception(case, expected, model)
+    if reason:
+        return "disputed", f"{reason}: {text}"
     if ill_conditioned(case, expected, found):
         return "right", "ill-conditioned"
     # `onnx.reference` computes some old versions as it does the newest.
