@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
 import schemas
 
@@ -74,7 +74,9 @@ class Case:
         imports = [helper.make_opsetid("", self.opset if self.domain == "" else 17)]
         if self.domain:
             imports.append(helper.make_opsetid(self.domain, self.opset))
-        return helper.make_model(graph, opset_imports=imports, ir_version=10 if self.opset < 25 else 11)
+        return helper.make_model(
+            graph, opset_imports=imports, ir_version=10 if self.opset < 25 else 11
+        )
 
 
 class Builder:
@@ -135,7 +137,10 @@ class Builder:
 
     def node(self, operator, inputs, outputs=1, domain="", **attributes):
         """Adds a node; gives the names of its outputs."""
-        names = [self.name("r") if wanted else "" for wanted in ([1] * outputs if isinstance(outputs, int) else outputs)]
+        names = [
+            self.name("r") if wanted else ""
+            for wanted in ([1] * outputs if isinstance(outputs, int) else outputs)
+        ]
         while inputs and inputs[-1] == "":
             inputs = inputs[:-1]
         self.nodes.append(helper.make_node(operator, inputs, names, domain=domain, **attributes))
@@ -151,7 +156,11 @@ class Builder:
                 self.draw.marks.add(f"{key}")
         for number, name in enumerate(inputs):
             at = "absent" if name == "" else "constant" if name in self.constants else "input"
-            formal = self.schema.inputs[min(number, len(self.schema.inputs) - 1)].name if self.schema.inputs else ""
+            formal = (
+                self.schema.inputs[min(number, len(self.schema.inputs) - 1)].name
+                if self.schema.inputs
+                else ""
+            )
             self.draw.marks.add(f"{formal}:{at}")
             array = self.constants.get(name, self.feeds.get(name))
             if array is not None and number == 0:
@@ -174,11 +183,24 @@ class Builder:
         for name, array in self.feeds.items():
             mode = draw.weighted((("fixed", 4), ("named", 4), ("mixed", 2)))
             declared[name] = [
-                size if mode == "fixed" or (mode == "mixed" and draw.chance(0.5)) else f"{name}_{axis}"
+                size
+                if mode == "fixed" or (mode == "mixed" and draw.chance(0.5))
+                else f"{name}_{axis}"
                 for axis, size in enumerate(array.shape)
             ]
         as_nodes = {name for name in self.constants if draw.chance(0.3)}
-        return Case(self.key[1], self.key[0], self.version, self.opset, self.nodes, self.feeds,
-                    self.constants, self.outputs, set(draw.marks), as_nodes, declared,
-                    draw.weighted((("rank", 6), ("fixed", 2))),
-                    self.version == self.all_schemas[self.key][-1].since_version)
+        return Case(
+            self.key[1],
+            self.key[0],
+            self.version,
+            self.opset,
+            self.nodes,
+            self.feeds,
+            self.constants,
+            self.outputs,
+            set(draw.marks),
+            as_nodes,
+            declared,
+            draw.weighted((("rank", 6), ("fixed", 2))),
+            self.version == self.all_schemas[self.key][-1].since_version,
+        )

@@ -8,27 +8,49 @@ import collections
 import json
 import sys
 import time
-from pathlib import Path
 
+import coverage
 import crew
+import mutation
 import runner as runners
 
 WRONG = ("wrong", "panicked", "crashed", "hung")
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seed", default="42")
     parser.add_argument("--count", type=int, default=500, help="the number of cases")
     parser.add_argument("--case", type=int, help="only the case of this number")
-    parser.add_argument("--operator", action="append", help="only cases of this operator alone; can be repeated")
+    parser.add_argument(
+        "--operator", action="append", help="only cases of this operator alone; can be repeated"
+    )
     parser.add_argument("--version", type=int, help="only this version of the operator")
-    parser.add_argument("--per-version", type=int, help="this many cases of each version of each operator")
-    parser.add_argument("--graphs", type=float, default=0.25, help="the share of graphs of several operators")
+    parser.add_argument(
+        "--per-version", type=int, help="this many cases of each version of each operator"
+    )
+    parser.add_argument("--per-claim", type=int, help="this many cases of each claim and version")
+    parser.add_argument(
+        "--mutate", action="store_true", help="leave out each condition of the claims"
+    )
+    parser.add_argument(
+        "--check-oracle",
+        action="store_true",
+        help="compare ONNX Runtime with its optimisations, and with onnx.reference",
+    )
+    parser.add_argument(
+        "--graphs", type=float, default=0.25, help="the share of graphs of several operators"
+    )
     parser.add_argument("--runtime", default="rten", choices=["rten", "onnxruntime", "auto"])
-    parser.add_argument("--no-claims", action="store_true", help="run models outside of the claims, too")
+    parser.add_argument(
+        "--no-claims", action="store_true", help="run models outside of the claims, too"
+    )
     parser.add_argument("--no-rewrite", action="store_true", help="do not rewrite nodes")
-    parser.add_argument("--runner", default=runners.default_program(), help="the program run_models")
+    parser.add_argument(
+        "--runner", default=runners.default_program(), help="the program run_models"
+    )
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--domain", action="append", help="the domains of operators")
     parser.add_argument("--failures", default="", help="the folder for failing models")
@@ -56,15 +78,37 @@ def jobs_of(options):
     return sorted(found, key=lambda job: job[1])
 
 
+def line(row):
+    """A wrong case in one line."""
+    return (
+        f"{row['verdict']}: {row['operator']} version {row['version']} opset {row['opset']}, "
+        f"claims {row['claims']}, case {row['job'][1]} of seed {row['job'][0]}: {row['why']}"
+    )
+
+
 def main():
     options = parse()
     if not options.runner:
-        sys.exit("expected the program run_models: build it by `cargo build -p clarity-testbed --bin run_models`")
+        sys.exit(
+            "expected the program run_models: build it by "
+            "`cargo build -p clarity-testbed --bin run_models`"
+        )
     settings = {
-        "runner": options.runner, "runtime": options.runtime, "claims": not options.no_claims,
-        "rewrite": not options.no_rewrite, "graphs": options.graphs, "domains": options.domain or [""],
-        "failures": options.failures, "kept": [*WRONG, *(options.keep or [])], "small": options.small,
+        "runner": options.runner,
+        "runtime": options.runtime,
+        "claims": not options.no_claims,
+        "rewrite": not options.no_rewrite,
+        "graphs": options.graphs,
+        "domains": options.domain or [""],
+        "failures": options.failures,
+        "kept": [*WRONG, *(options.keep or [])],
+        "small": options.small,
+        "mode": "oracle" if options.check_oracle else "compare",
     }
+    if options.mutate:
+        sys.exit(mutation.report(options, {**settings, "mode": "mutate"}))
+    if options.per_claim:
+        sys.exit(coverage.report(options, settings))
     started, verdicts, redrawn = time.monotonic(), collections.Counter(), 0
     wrong = []
     results = open(options.results, "w") if options.results else None
@@ -78,12 +122,16 @@ def main():
             results.flush()
         if row["verdict"] in WRONG:
             wrong.append(row)
-            print(f"{row['verdict']}: {row['operator']} version {row['version']} opset {row['opset']}, "
-                  f"case {row['job'][1]} of seed {row['job'][0]}: {row['why']}", flush=True)
+            print(
+                line(row),
+                flush=True,
+            )
     seconds = time.monotonic() - started
-    print(f"{sum(verdicts.values())} cases in {seconds:.0f} s: "
-          + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
-          + f"; {redrawn} draws that the oracle refused")
+    print(
+        f"{sum(verdicts.values())} cases in {seconds:.0f} s: "
+        + ", ".join(f"{count} {verdict}" for verdict, count in verdicts.most_common())
+        + f"; {redrawn} draws that the oracle refused"
+    )
     sys.exit(1 if wrong else 0)
 
 

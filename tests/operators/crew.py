@@ -23,11 +23,18 @@ class Worker:
         self.start()
 
     def start(self):
-        environment = dict(os.environ, ORT_DISABLE_TELEMETRY="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        environment = dict(
+            os.environ, ORT_DISABLE_TELEMETRY="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1"
+        )
         program = [sys.executable, "-B", str(Path(__file__).with_name("worker.py"))]
-        self.process = subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE if not self.settings.get("loud") else None,
-                                        text=True, env=environment)
+        self.process = subprocess.Popen(
+            program,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE if not self.settings.get("loud") else None,
+            text=True,
+            env=environment,
+        )
         self.errors = []
         request = {"jobs": list(self.left.items()), "settings": self.settings}
         self.process.stdin.write(json.dumps(request) + "\n")
@@ -47,12 +54,20 @@ class Worker:
                 self.errors = self.errors[-20:] + [line]
 
 
-def run(jobs, settings, processes=2):
-    """Yields the rows of all jobs, in any order, and the counts of redrawn cases."""
+def run(jobs, settings, processes=2, together=None):
+    """Yields the rows of all jobs, in any order, and the counts of redrawn cases.
+
+    `together` gives a key for each job: jobs of the same key run in the same process.
+    """
     lines = queue.Queue()
     numbered = list(enumerate(jobs))
-    crew = [Worker(numbered[i::processes], settings, lines) for i in range(processes) if numbered[i::processes]]
-    working = set(crew)
+    keys = {}
+    for place, job in numbered:
+        keys.setdefault(together(job) if together else place, len(keys))
+    shares = [[] for _ in range(processes)]
+    for place, job in numbered:
+        shares[keys[together(job) if together else place] % processes].append((place, job))
+    working = {Worker(share, settings, lines) for share in shares if share}
     while working:
         try:
             worker, process, row = lines.get(timeout=5)
@@ -69,8 +84,13 @@ def run(jobs, settings, processes=2):
             if worker.left and worker.begun is not None:
                 job = worker.left.pop(worker.begun, None)
                 if job is not None:
-                    yield {"job": job, "operator": job[2], "version": job[3], "verdict": "oracle crashed",
-                           "why": f"exit {code}: {''.join(worker.errors[-3:])[-300:]}"}
+                    yield {
+                        "job": job,
+                        "operator": job[2],
+                        "version": job[3],
+                        "verdict": "oracle crashed",
+                        "why": f"exit {code}: {''.join(worker.errors[-3:])[-300:]}",
+                    }
                 worker.begun = None
                 if worker.left:
                     worker.start()
@@ -82,6 +102,7 @@ def run(jobs, settings, processes=2):
             worker.begun = row["begin"]
         elif "redrawn" in row:
             yield row
+        elif "end" in row:
+            worker.left.pop(row["end"], None)
         else:
-            worker.left.pop(row.pop("place"), None)
             yield row

@@ -36,13 +36,18 @@ def attributes(node):
 
 
 def line(node):
-    return f"{','.join(node.output)}={node.op_type}({','.join(node.input)}) {attributes(node)}".strip()
+    return (
+        f"{','.join(node.output)}={node.op_type}({','.join(node.input)}) {attributes(node)}".strip()
+    )
 
 
 def case_text(case):
     """A case in one line: nodes, then inputs and constants."""
     nodes = "; ".join(line(node) for node in case.nodes)
-    inputs = [f"{name}: input {values(a)} declared {case.declared.get(name)}" for name, a in case.feeds.items()]
+    inputs = [
+        f"{name}: input {values(a)} declared {case.declared.get(name)}"
+        for name, a in case.feeds.items()
+    ]
     inputs += [f"{name}: constant {values(a)}" for name, a in case.constants.items()]
     return f"opset {case.opset}: {nodes} | {'; '.join(inputs)}"
 
@@ -58,8 +63,15 @@ def save(folder, job, case, model, expected, answer, verdict, why):
     if answer.result == "answered":
         arrays |= {f"found {name}": a for name, a in answer.outputs.items()}
     np.savez(place / "tensors.npz", **arrays)
-    text = {"job": job, "verdict": verdict, "why": why, "case": case_text(case),
-            "expected": [values(a) for a in expected],
-            "found": [values(a) for a in answer.outputs.values()] if answer.result == "answered" else answer.why}
+    text = {
+        "job": job,
+        "verdict": verdict,
+        "why": why,
+        "case": case_text(case),
+        "expected": [values(a) for a in expected],
+        "found": [values(a) for a in answer.outputs.values()]
+        if answer.result == "answered"
+        else answer.why,
+    }
     (place / "case.json").write_text(json.dumps(text, indent=1, ensure_ascii=False))
     return str(place)

@@ -21,7 +21,14 @@ FLOAT_KINDS = (
     ("tiny", 1),
     ("not_finite", 2),
 )
-INTEGER_KINDS = (("small", 8), ("ties", 4), ("zeros", 1), ("full", 3), ("near_2_31", 2), ("beyond_2_31", 2))
+INTEGER_KINDS = (
+    ("small", 8),
+    ("ties", 4),
+    ("zeros", 1),
+    ("full", 3),
+    ("near_2_31", 2),
+    ("beyond_2_31", 2),
+)
 
 
 def kind_names():
@@ -68,7 +75,11 @@ class Draw:
         """A shape of a rank in the closed range."""
         ranks = [rank for rank in (0, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 5) if low <= rank <= high]
         shape = [self.size(empty) for _ in range(self.pick(ranks or range(low, high + 1)))]
-        return tuple(shape) if np.prod(shape, dtype=np.int64) <= 20_000 else tuple(min(n, 4) for n in shape)
+        return (
+            tuple(shape)
+            if np.prod(shape, dtype=np.int64) <= 20_000
+            else tuple(min(n, 4) for n in shape)
+        )
 
     def broadcast(self, shape):
         """A shape that broadcasts to `shape`."""
@@ -81,8 +92,11 @@ class Draw:
         """A tensor of a datatype, with values of one kind."""
         dtype, shape = np.dtype(dtype), tuple(int(size) for size in shape)
         if dtype == np.dtype(object):
-            return self.numpy.choice(np.array(WORDS, dtype=object), shape or None) \
-                if shape else np.array(self.pick(WORDS), dtype=object)
+            return (
+                self.numpy.choice(np.array(WORDS, dtype=object), shape or None)
+                if shape
+                else np.array(self.pick(WORDS), dtype=object)
+            )
         if dtype == np.dtype(bool):
             return self.numpy.integers(0, 2, shape).astype(bool)
         if dtype.kind in "iu":
@@ -133,8 +147,13 @@ class Draw:
             "beyond_2_31": (2**31 - 4, 2**33),
         }[kind]
         low, high = max(low, limits.min), min(high, limits.max)
-        values = self.numpy.integers(low, high, shape, dtype=np.int64 if limits.bits < 64 or limits.min else np.uint64,
-                                     endpoint=True)
+        values = self.numpy.integers(
+            low,
+            high,
+            shape,
+            dtype=np.int64 if limits.bits < 64 or limits.min else np.uint64,
+            endpoint=True,
+        )
         if kind in ("near_2_31", "beyond_2_31") and limits.min < 0:
             values = values * self.numpy.choice([1, -1], shape)
         return np.asarray(values).astype(dtype)

@@ -155,7 +155,9 @@ def wrap(case, draw):
         case.feeds[outside] = array.astype(dtype)
         case.declared[outside] = case.declared.pop(name)
         del case.feeds[name]
-        before.append(helper.make_node("Cast", [outside], [name], to=schemas.element_type(array.dtype)))
+        before.append(
+            helper.make_node("Cast", [outside], [name], to=schemas.element_type(array.dtype))
+        )
         case.marks.add("cast inputs")
     case.nodes = before + case.nodes
 
@@ -166,7 +168,9 @@ def wrap_outputs(case, results):
     for number, (name, result) in enumerate(zip(list(case.outputs), results)):
         if "cast inputs" in case.marks and result.dtype.name in WRAPPED:
             to = np.float32 if result.dtype.kind == "f" else np.int64
-            case.nodes.append(helper.make_node("Cast", [name], [f"{name}_out"], to=schemas.element_type(to)))
+            case.nodes.append(
+                helper.make_node("Cast", [name], [f"{name}_out"], to=schemas.element_type(to))
+            )
             case.outputs[number] = f"{name}_out"
             changed = True
     return changed
@@ -181,7 +185,9 @@ def finish(case, draw):
     return case, case.model(results), results
 
 
-def draw_case(seed, number, choice, graphs=0.25, version=None, small=False, refusals=None, marker=None):
+def draw_case(
+    seed, number, choice, graphs=0.25, version=None, small=False, refusals=None, marker=None
+):
     """Case K of a seed: (case, model, results), or None after too many attempts."""
     first = Draw(f"{seed}/{number}")
     key, versions = first.pick(choice)
@@ -199,5 +205,9 @@ def draw_case(seed, number, choice, graphs=0.25, version=None, small=False, refu
             return finish(case, draw)
         except (Undrawable, oracle.Refused, ValueError, IndexError, OverflowError) as error:
             if refusals is not None:
-                refusals.add(key[1] if not of_graph else "graph", version or 0, f"{type(error).__name__}: {error}")
+                refusals.add(
+                    key[1] if not of_graph else "graph",
+                    version or 0,
+                    f"{type(error).__name__}: {error}",
+                )
     return None

@@ -1,4 +1,4 @@
-"""Writes, for each operator with wrong answers, the conditions that they share, and a small case."""
+"""Writes, for each operator with wrong answers, the conditions they share, and a small case."""
 
 import argparse
 import collections
@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 
-import drawing
 import minimise
 import runner as runners
 from describe import case_text, values
@@ -18,7 +17,11 @@ BAD = ("wrong", "panicked", "crashed", "hung")
 def simplified(mark):
     """A mark without its numbers' detail, to group cases."""
     name, _, value = mark.partition("=")
-    if value.startswith("[") or (value.startswith("-") and value[1:2].isdigit()) or re.fullmatch(r"\d{3,}.*", value):
+    if (
+        value.startswith("[")
+        or (value.startswith("-") and value[1:2].isdigit())
+        or re.fullmatch(r"\d{3,}.*", value)
+    ):
         kinds = {"axis": "negative", "axes": "list"}
         return f"{name}=<0" if value.startswith("-") else f"{name}={kinds.get(name, 'list')}"
     return mark
@@ -84,8 +87,10 @@ def main():
         if not bad:
             continue
         versions = sorted({row["version"] for row in bad})
-        print(f"\n## {operator}: {len(bad)} wrong, {len(right)} right; versions {versions} "
-              f"of {sorted({r['version'] for r in all_of})}")
+        print(
+            f"\n## {operator}: {len(bad)} wrong, {len(right)} right; versions {versions} "
+            f"of {sorted({r['version'] for r in all_of})}"
+        )
         for conditions, having in clusters(bad, right):
             of = collections.Counter(row["verdict"] for row in having)
             wanted_marks = conditions[0].rpartition(": ")[0]
@@ -95,7 +100,10 @@ def main():
                 return mark == "" or mark in features({"marks": sorted(case.marks)})
 
             smallest = minimise.smallest(operator, version, wanted, subject, draws=options.draws)
-            print(f"- {dict(of)} with `{conditions[0]}`, versions {sorted({r['version'] for r in having})}; e.g. {having[0]['why'][:160]}")
+            print(
+                f"- {dict(of)} with `{conditions[0]}`, "
+                f"versions {sorted({r['version'] for r in having})}; e.g. {having[0]['why'][:160]}"
+            )
             if smallest is None:
                 continue
             smallest = minimise.reduced(smallest, subject)
@@ -103,7 +111,10 @@ def main():
             if answer:
                 results, why, got = answer
                 found = [values(a) for a in got.outputs.values()] if got.outputs else got.why[:150]
-                print(f"  - version {version}, {case_text(smallest)} | expected {[values(a) for a in results]} | found {found} | {why[:60]}")
+                print(
+                    f"  - version {version}, {case_text(smallest)} "
+                    f"| expected {[values(a) for a in results]} | found {found} | {why[:60]}"
+                )
             sys.stdout.flush()
     subject.stop()
 

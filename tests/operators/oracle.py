@@ -43,6 +43,20 @@ def onnxruntime_answer(model, feeds, optimised=False):
     return results
 
 
+def all_results(model, feeds):
+    """The results of all nodes of the main graph that are tensors of known type."""
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    named = {output.name for output in whole.graph.output}
+    inferred = onnx.shape_inference.infer_shapes(whole).graph.value_info
+    tensors = {info.name for info in inferred if info.type.HasField("tensor_type")}
+    for node in whole.graph.node:
+        for name in node.output:
+            if name in tensors and name not in named:
+                whole.graph.output.append(onnx.ValueInfoProto(name=name))
+    return onnxruntime_answer(whole, feeds)
+
+
 def reference_answer(model, feeds):
     """The outputs of `onnx.reference`."""
     try:

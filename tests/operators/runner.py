@@ -12,9 +12,19 @@ from pathlib import Path
 import numpy as np
 
 NAMES = {
-    "bool": "BOOL", "uint8": "UINT8", "uint16": "UINT16", "uint32": "UINT32", "uint64": "UINT64",
-    "int8": "INT8", "int16": "INT16", "int32": "INT32", "int64": "INT64", "float16": "FP16",
-    "float32": "FP32", "float64": "FP64", "object": "BYTES",
+    "bool": "BOOL",
+    "uint8": "UINT8",
+    "uint16": "UINT16",
+    "uint32": "UINT32",
+    "uint64": "UINT64",
+    "int8": "INT8",
+    "int16": "INT16",
+    "int32": "INT32",
+    "int64": "INT64",
+    "float16": "FP16",
+    "float32": "FP32",
+    "float64": "FP64",
+    "object": "BYTES",
 }
 DTYPES = {name: dtype for dtype, name in NAMES.items()}
 TIMEOUT = 30
@@ -44,8 +54,14 @@ class Runner:
 
     def start(self):
         environment = dict(os.environ, ORT_DISABLE_TELEMETRY="1", RUST_BACKTRACE="0")
-        self.process = subprocess.Popen([self.program], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.DEVNULL, env=environment, bufsize=0)
+        self.process = subprocess.Popen(
+            [self.program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=environment,
+            bufsize=0,
+        )
 
     def stop(self):
         if self.process:
@@ -60,27 +76,50 @@ class Runner:
         self.number += 1
         payloads = [encode(array) for array in feeds.values()]
         inputs = [
-            {"name": name, "datatype": NAMES[array.dtype.name], "shape": list(array.shape), "bytes": len(payload)}
+            {
+                "name": name,
+                "datatype": NAMES[array.dtype.name],
+                "shape": list(array.shape),
+                "bytes": len(payload),
+            }
             for (name, array), payload in zip(feeds.items(), payloads)
         ]
-        header = {"id": self.number, "runtime": self.runtime, "claims": self.claims if claims is None else claims,
-                  "rewrite": self.rewrite, "dropped": dropped, "model": len(model), "inputs": inputs}
+        header = {
+            "id": self.number,
+            "runtime": self.runtime,
+            "claims": self.claims if claims is None else claims,
+            "rewrite": self.rewrite,
+            "dropped": dropped,
+            "model": len(model),
+            "inputs": inputs,
+        }
         try:
             text = json.dumps(header).encode()
             frame = struct.pack("<I", len(text)) + text + model + b"".join(payloads)
             while frame:
-                frame = frame[self.process.stdin.write(frame):]
+                frame = frame[self.process.stdin.write(frame) :]
             self.deadline = time.monotonic() + TIMEOUT
             answer = json.loads(self.read(struct.unpack("<I", self.read(4))[0]))
-            outputs = {o["name"]: decode(o, self.read(o["bytes"])) for o in answer.get("outputs") or []}
+            outputs = {
+                o["name"]: decode(o, self.read(o["bytes"])) for o in answer.get("outputs") or []
+            }
         except (OSError, Crashed) as error:
             result = "hung" if "time" in str(error) else "crashed"
             self.process.kill()
-            why = f"the program ended with {self.process.wait()}" if result == "crashed" else str(error)
+            why = (
+                f"the program ended with {self.process.wait()}"
+                if result == "crashed"
+                else str(error)
+            )
             self.process = None
             return Answer(result, why=why)
-        return Answer(answer["result"], answer.get("stage") or "", answer.get("why") or "",
-                      answer.get("claims") or [], outputs)
+        return Answer(
+            answer["result"],
+            answer.get("stage") or "",
+            answer.get("why") or "",
+            answer.get("claims") or [],
+            outputs,
+        )
 
     def read(self, length):
         parts = []
@@ -120,13 +159,17 @@ def decode(output, payload):
 
 def claims_of(program):
     """The list of claims that the program knows."""
-    text = subprocess.run([program, "--list-claims"], check=True, capture_output=True, text=True).stdout
+    text = subprocess.run(
+        [program, "--list-claims"], check=True, capture_output=True, text=True
+    ).stdout
     return [json.loads(line) for line in text.splitlines() if line.strip()]
 
 
 def default_program():
     """The newest build of `run_models`."""
-    root = Path(os.environ.get("CARGO_TARGET_DIR") or Path(__file__).resolve().parents[2] / "target")
+    root = Path(
+        os.environ.get("CARGO_TARGET_DIR") or Path(__file__).resolve().parents[2] / "target"
+    )
     built = [root / profile / "run_models" for profile in ("debug", "release")]
     built = [path for path in built if path.exists()]
     return str(max(built, key=lambda path: path.stat().st_mtime)) if built else None

@@ -8,59 +8,148 @@ import numpy as np
 
 import drawing
 import judging
-from describe import save
-from runner import Runner
+import oracle
+from describe import case_text, save
+from runner import Answer, Runner
 
 
 def run(case, model, expected, runner, dropped=None, claims=None):
     """Runs a case: (verdict, reason, answer)."""
     answer = runner.run(model.SerializeToString(), case.feeds, dropped, claims)
     if answer.result != "answered":
-        return answer.result, f"{answer.stage}: {answer.why}", answer
+        verdict = "unclaimed" if is_unclaimed(answer) else answer.result
+        return verdict, f"{answer.stage}: {answer.why}", answer
     found = [answer.outputs[name] for name in case.outputs if name in answer.outputs]
     verdict, why = judging.judge(case, model, case.feeds, expected, found)
     return verdict, why, answer
 
 
+def is_unclaimed(answer):
+    return answer.result == "refused" and answer.stage == "claims"
+
+
 def row_of(job, case, verdict, why, answer):
     return {
-        "job": job, "operator": case.operator, "domain": case.domain, "version": case.version, "opset": case.opset,
-        "verdict": verdict, "why": why[:400], "stage": answer.stage, "claims": answer.claims,
-        "marks": sorted(case.marks), "size": case.size(),
+        "job": job,
+        "operator": case.operator,
+        "domain": case.domain,
+        "version": case.version,
+        "opset": case.opset,
+        "verdict": verdict,
+        "why": why[:400],
+        "stage": answer.stage,
+        "claims": answer.claims,
+        "marks": sorted(case.marks),
+        "size": case.size(),
         "operators": sorted({node.op_type for node in case.nodes}),
     }
 
 
-def work(jobs, settings):
-    """Prints, for each job, the line that it begins and the line of its result."""
-    runner = Runner(settings["runner"], settings["runtime"], settings["claims"], settings["rewrite"])
-    refusals = drawing.Refusals()
-    # Versions of operators that the oracle computes, or not: not drawn again and again.
-    drawn_of, undrawn_of = set(), collections.Counter()
-    for place, job in jobs:
+class Bench:
+    """The state of a worker: its runner, and the versions that the oracle does not compute."""
+
+    def __init__(self, settings):
+        self.settings = settings
+        self.runner = Runner(
+            settings["runner"], settings["runtime"], settings["claims"], settings["rewrite"]
+        )
+        self.refusals = drawing.Refusals()
+        self.drawn, self.undrawn = set(), collections.Counter()
+        # Conditions of claims that no case has needed so far, by operator.
+        self.conditions = {name: set(of) for name, of in settings.get("conditions", {}).items()}
+
+    def draw(self, job):
+        """The case of a job, or None."""
         seed, number, operator, version = job
-        print(json.dumps({"begin": place}), flush=True)
         key = (operator, version)
-        if operator and key not in drawn_of and undrawn_of[key] >= 3:
-            print(json.dumps({"place": place, "job": job, "operator": operator, "version": version, "verdict": "undrawn"}), flush=True)
-            continue
-        choice = drawing.targets([operator] if operator else None, tuple(settings["domains"]))
-        drawn = drawing.draw_case(seed, number, choice, 0 if operator else settings["graphs"], version,
-                                  settings.get("small", False), refusals)
+        # An operator's version without a kernel is not drawn again and again.
+        if operator and key not in self.drawn and self.undrawn[key] >= 3:
+            return None
+        choice = drawing.targets([operator] if operator else None, tuple(self.settings["domains"]))
+        graphs = 0 if operator else self.settings["graphs"]
+        drawn = drawing.draw_case(
+            seed, number, choice, graphs, version, self.settings["small"], self.refusals
+        )
         if drawn is None:
-            undrawn_of[key] += 1
-            print(json.dumps({"place": place, "job": job, "operator": operator, "version": version, "verdict": "undrawn"}), flush=True)
-            continue
-        drawn_of.add(key)
+            self.undrawn[key] += 1
+        else:
+            self.drawn.add(key)
+        return drawn
+
+    def compare(self, job):
+        """The rows of a job: the verdict of one case."""
+        drawn = self.draw(job)
+        if drawn is None:
+            return [{"job": job, "operator": job[2], "version": job[3], "verdict": "undrawn"}]
         case, model, expected = drawn
-        verdict, why, answer = run(case, model, expected, runner)
+        verdict, why, answer = run(case, model, expected, self.runner)
         row = row_of(job, case, verdict, why, answer)
-        if verdict in settings["kept"] and settings["failures"]:
-            row["saved"] = save(settings["failures"], job, case, model, expected, answer, verdict, why)
-        print(json.dumps({"place": place, **row}), flush=True)
-    counts = [[*key, count] for key, count in refusals.counts.items()]
-    print(json.dumps({"refusals": counts, "redrawn": sum(refusals.counts.values())}), flush=True)
-    runner.stop()
+        if verdict in self.settings["kept"] and self.settings["failures"]:
+            row["saved"] = save(
+                self.settings["failures"], job, case, model, expected, answer, verdict, why
+            )
+        return [row]
+
+    def check_oracle(self, job):
+        """The rows of a job: whether optimisations and `onnx.reference` change the answer."""
+        drawn = self.draw(job)
+        if drawn is None:
+            return []
+        case, model, expected = drawn
+        rows = []
+        for name, compute in (
+            ("optimised", lambda: oracle.onnxruntime_answer(model, case.feeds, True)),
+            ("reference", lambda: oracle.reference_answer(model, case.feeds)),
+        ):
+            if name == "reference" and not case.newest:
+                continue
+            try:
+                verdict, why = judging.judge(case, model, case.feeds, expected, compute(), False)
+            except oracle.Refused as error:
+                verdict, why = "none", str(error)
+            rows.append(
+                {
+                    **row_of(job, case, f"{name} {verdict}", why, Answer("answered")),
+                    "text": case_text(case)[:600],
+                }
+            )
+        return rows
+
+    def mutate(self, job):
+        """The rows of a job: the conditions without which a refused case would be answered."""
+        left = self.conditions.get(job[2], set())
+        drawn = self.draw(job) if left else None
+        if drawn is None:
+            return []
+        case, model, expected = drawn
+        if not is_unclaimed(self.runner.run(model.SerializeToString(), case.feeds)):
+            return []
+        rows = []
+        for condition in sorted(left):
+            verdict, why, answer = run(case, model, expected, self.runner, dropped=condition)
+            if verdict == "unclaimed":
+                continue
+            rows.append({**row_of(job, case, verdict, why, answer), "condition": condition})
+            if verdict in ("wrong", "panicked", "crashed", "hung"):
+                left.discard(condition)
+        return rows
+
+
+def work(jobs, settings):
+    """Prints, for each job, the line that it begins and the lines of its results."""
+    bench = Bench(settings)
+    modes = {"compare": bench.compare, "mutate": bench.mutate, "oracle": bench.check_oracle}
+    for place, job in jobs:
+        print(json.dumps({"begin": place}), flush=True)
+        rows = modes[settings["mode"]](job)
+        for row in rows:
+            print(json.dumps(row), flush=True)
+        print(json.dumps({"end": place}), flush=True)
+    counts = [[*key, count] for key, count in bench.refusals.counts.items()]
+    print(
+        json.dumps({"refusals": counts, "redrawn": sum(bench.refusals.counts.values())}), flush=True
+    )
+    bench.runner.stop()
 
 
 if __name__ == "__main__":

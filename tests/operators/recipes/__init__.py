@@ -1,5 +1,8 @@
 """The knowledge about each operator that a valid case needs: a table of small functions."""
 
+import importlib
+import pkgutil
+
 RECIPES = {}
 
 
@@ -16,8 +19,6 @@ def recipe(*operators, domain=""):
 
 def load():
     """Registers all recipes; gives the table."""
-    from . import (attention, control, convolution, conversion, elementwise, generation, images,
-                   indexing, layout, learning, matrices, normalisation, pooling, recurrent,
-                   reduction, sequences, signal, strings)
-
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
     return RECIPES

@@ -9,7 +9,12 @@ from . import recipe
 def attention(b):
     draw = b.draw
     batch, groups, heads = draw.between(1, 2), draw.between(1, 2), draw.between(1, 2)
-    queries, keys, size, values = draw.between(1, 4), draw.between(1, 4), draw.between(1, 5), draw.between(1, 5)
+    queries, keys, size, values = (
+        draw.between(1, 4),
+        draw.between(1, 4),
+        draw.between(1, 5),
+        draw.between(1, 5),
+    )
     flat = draw.chance(0.4)
     t1 = b.type("T1")
     t2 = b.type("T2")
@@ -28,8 +33,15 @@ def attention(b):
     else:
         inputs.append("")
     if past:
-        inputs += [b.tensor(t1, (batch, heads, past, size), "normal"), b.tensor(t2, (batch, heads, past, values), "normal")]
-    given = {"is_causal": b.maybe([0, 1]), "scale": b.maybe([0.5, 1.0], 0.3), "softcap": b.maybe([0.0, 2.0], 0.25)}
+        inputs += [
+            b.tensor(t1, (batch, heads, past, size), "normal"),
+            b.tensor(t2, (batch, heads, past, values), "normal"),
+        ]
+    given = {
+        "is_causal": b.maybe([0, 1]),
+        "scale": b.maybe([0.5, 1.0], 0.3),
+        "softcap": b.maybe([0.0, 2.0], 0.25),
+    }
     if flat:
         given |= {"q_num_heads": groups * heads, "kv_num_heads": heads}
     outputs = [1, 1, 1] if past else [1]
@@ -42,7 +54,12 @@ def attention(b):
 @recipe("RotaryEmbedding")
 def rotary(b):
     draw, dtype = b.draw, b.type()
-    batch, heads, length, half = draw.between(1, 2), draw.between(1, 3), draw.between(1, 4), draw.between(1, 4)
+    batch, heads, length, half = (
+        draw.between(1, 2),
+        draw.between(1, 3),
+        draw.between(1, 4),
+        draw.between(1, 4),
+    )
     flat, partial = draw.chance(0.4), draw.chance(0.3)
     size = 2 * half
     dim = 2 * draw.between(1, half) if partial else 0
@@ -55,6 +72,13 @@ def rotary(b):
     if draw.chance(0.5):
         rows = draw.between(length, 8)
         caches = [b.tensor(dtype, (rows, width), "unit", 0.6) for _ in range(2)]
-        b.op([x, *caches, b.add(draw.numpy.integers(0, rows, (batch, length)).astype(np.int64), 0.3)], given)
+        b.op(
+            [
+                x,
+                *caches,
+                b.add(draw.numpy.integers(0, rows, (batch, length)).astype(np.int64), 0.3),
+            ],
+            given,
+        )
     else:
         b.op([x] + [b.tensor(dtype, (batch, length, width), "unit", 0.4) for _ in range(2)], given)

@@ -4,6 +4,7 @@ import numpy as np
 from onnx import helper
 
 import schemas
+
 from . import recipe
 
 STEPS = ("Relu", "Neg", "Tanh", "Abs", "Sigmoid", "Identity", "Softmax", "Exp")
@@ -50,14 +51,20 @@ def loop(b):
     result, scanned, again = b.name("o"), b.name("n"), b.name("g")
     nodes = body(b, value, y, result, draw.between(1, 3))
     nodes.append(helper.make_node("Identity", [result], [scanned]))
-    infos = [helper.make_tensor_value_info(step, 7, []), helper.make_tensor_value_info(condition, 9, []), float_info(value)]
+    infos = [
+        helper.make_tensor_value_info(step, 7, []),
+        helper.make_tensor_value_info(condition, 9, []),
+        float_info(value),
+    ]
     # Stops before the last step in some cases.
     stop = draw.between(0, 3)
     limit = helper.make_tensor(b.name("l"), 7, [], [stop])
     early = draw.chance(0.5)
     if early:
-        nodes += [helper.make_node("Constant", [], [limit.name], value=limit),
-                  helper.make_node("Less", [step, limit.name], [again])]
+        nodes += [
+            helper.make_node("Constant", [], [limit.name], value=limit),
+            helper.make_node("Less", [step, limit.name], [again]),
+        ]
         draw.marks.add("condition changes")
     else:
         nodes.append(helper.make_node("Identity", [condition], [again]))
@@ -66,8 +73,14 @@ def loop(b):
     if scan:
         outputs.append(float_info(scanned))
     graph = helper.make_graph(nodes, "body", infos, outputs)
-    trips = b.add(np.array(draw.between(0 if not scan else 1, 4), np.int64), 0.5) if not early or draw.chance(0.5) else ""
-    start = b.add(np.array(not draw.chance(0.08) or scan), 0.6) if draw.chance(0.7) or not trips else ""
+    trips = (
+        b.add(np.array(draw.between(0 if not scan else 1, 4), np.int64), 0.5)
+        if not early or draw.chance(0.5)
+        else ""
+    )
+    start = (
+        b.add(np.array(not draw.chance(0.08) or scan), 0.6) if draw.chance(0.7) or not trips else ""
+    )
     b.op([trips, start, x], {"body": graph}, 2 if scan else 1)
 
 
@@ -77,13 +90,29 @@ def scan(b):
     if b.version < 9:
         raise_undrawable()
     shape = draw.shape(1, 2, 0)
-    state, items = b.tensor(np.float32, shape, "unit"), b.tensor(np.float32, (draw.between(1, 4), *shape), "unit")
+    state, items = (
+        b.tensor(np.float32, shape, "unit"),
+        b.tensor(np.float32, (draw.between(1, 4), *shape), "unit"),
+    )
     value, item, result, scanned = b.name("v"), b.name("x"), b.name("o"), b.name("n")
     nodes = body(b, value, item, result, draw.between(1, 3))
     nodes.append(helper.make_node("Add", [result, item], [scanned]))
-    graph = helper.make_graph(nodes, "body", [float_info(value), float_info(item)], [float_info(result), float_info(scanned)])
-    b.op([state, items], {"body": graph, "num_scan_inputs": 1,
-                          "scan_input_directions": b.maybe([[0], [1]]), "scan_output_directions": b.maybe([[0], [1]], 0.3)}, 2)
+    graph = helper.make_graph(
+        nodes,
+        "body",
+        [float_info(value), float_info(item)],
+        [float_info(result), float_info(scanned)],
+    )
+    b.op(
+        [state, items],
+        {
+            "body": graph,
+            "num_scan_inputs": 1,
+            "scan_input_directions": b.maybe([[0], [1]]),
+            "scan_output_directions": b.maybe([[0], [1]], 0.3),
+        },
+        2,
+    )
 
 
 def raise_undrawable():

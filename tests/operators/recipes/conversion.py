@@ -3,6 +3,7 @@
 import numpy as np
 
 import schemas
+
 from . import recipe
 
 
@@ -13,12 +14,21 @@ def cast(b):
     source, target = b.type("T1"), b.type(second)
     shape = draw.shape()
     if name == "BitCast":
-        source, target = draw.pick([(np.float32, np.int32), (np.int32, np.float32), (np.int8, np.uint8),
-                                    (np.uint8, np.int8), (np.int64, np.float64)])
+        source, target = draw.pick(
+            [
+                (np.float32, np.int32),
+                (np.int32, np.float32),
+                (np.int8, np.uint8),
+                (np.uint8, np.int8),
+                (np.int64, np.float64),
+            ]
+        )
         b.op([b.tensor(source, shape)], {"to": schemas.element_type(target)})
         return
     if source is object:
-        x = b.add(np.asarray(draw.numpy.choice(np.array(["1", "-2", "0.5", "3"], object), shape)), 0.2)
+        x = b.add(
+            np.asarray(draw.numpy.choice(np.array(["1", "-2", "0.5", "3"], object), shape)), 0.2
+        )
     elif np.dtype(source).kind == "f" and np.dtype(target).kind in "iu":
         # Values beyond the range of the target have no defined result.
         high = min(np.iinfo(target).max, 1000)

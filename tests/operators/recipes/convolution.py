@@ -40,7 +40,9 @@ class Window:
             sizes.append(max(1, least) + self.draw.pick([0, 0, 1, 2, 3, 5]))
         return tuple(sizes)
 
-    def attributes(self, names=("kernel_shape", "strides", "pads", "dilations", "auto_pad"), kernel=False):
+    def attributes(
+        self, names=("kernel_shape", "strides", "pads", "dilations", "auto_pad"), kernel=False
+    ):
         """The attributes; some of those that have their default are left out."""
         draw, ones = self.draw, [1] * self.axes
         given = {}
@@ -78,7 +80,9 @@ def conv(b):
     operands = [x, w]
     if draw.chance(0.5):
         operands.append(b.tensor(b.type(), (outputs,), constant=0.7))
-    b.op(operands, window.attributes() | ({"group": group} if group > 1 or draw.chance(0.3) else {}))
+    b.op(
+        operands, window.attributes() | ({"group": group} if group > 1 or draw.chance(0.3) else {})
+    )
 
 
 @recipe("ConvInteger")
@@ -87,8 +91,10 @@ def conv_integer(b):
     window = Window(b, draw.pick([1, 2, 2]))
     group, inputs, outputs = channels(draw)
     t1, t2 = b.type("T1"), b.type("T2")
-    operands = [quantised(b, t1, (draw.size(0), inputs) + window.space()),
-                quantised(b, t2, [outputs, inputs // group, *window.kernel], 0.7)]
+    operands = [
+        quantised(b, t1, (draw.size(0), inputs) + window.space()),
+        quantised(b, t2, [outputs, inputs // group, *window.kernel], 0.7),
+    ]
     if draw.chance(0.7):
         operands.append(zero_point(b, t1, ()))
         if draw.chance(0.7):
@@ -103,9 +109,16 @@ def qlinear_conv(b):
     group, inputs, outputs = channels(draw)
     t1, t2, t3 = b.type("T1"), b.type("T2"), b.type("T3")
     per = (outputs,) if draw.chance(0.3) else ()
-    operands = [quantised(b, t1, (draw.size(0), inputs) + window.space()), scale(b, ()), zero_point(b, t1, ()),
-                quantised(b, t2, [outputs, inputs // group, *window.kernel], 0.7), scale(b, per),
-                zero_point(b, t2, per), scale(b, ()), zero_point(b, t3, ())]
+    operands = [
+        quantised(b, t1, (draw.size(0), inputs) + window.space()),
+        scale(b, ()),
+        zero_point(b, t1, ()),
+        quantised(b, t2, [outputs, inputs // group, *window.kernel], 0.7),
+        scale(b, per),
+        zero_point(b, t2, per),
+        scale(b, ()),
+        zero_point(b, t3, ()),
+    ]
     if draw.chance(0.4):
         operands.append(b.add(draw.numpy.integers(-99, 99, outputs).astype(np.int32), 0.7))
     b.op(operands, window.attributes() | ({"group": group} if group > 1 else {}))
@@ -124,8 +137,9 @@ def conv_transpose(b):
         operands.append(b.tensor(b.type(), (outputs,), constant=0.7))
     given = window.attributes() | ({"group": group} if group > 1 or draw.chance(0.3) else {})
     if draw.chance(0.3):
-        given["output_padding"] = [draw.between(0, max(s, d) - 1)
-                                   for s, d in zip(window.strides, window.dilations)]
+        given["output_padding"] = [
+            draw.between(0, max(s, d) - 1) for s, d in zip(window.strides, window.dilations)
+        ]
     if draw.chance(0.2) and window.auto_pad != "VALID":
         given["output_shape"] = [s * n + draw.between(0, s) for s, n in zip(window.strides, space)]
         given.pop("pads", None)
@@ -139,12 +153,18 @@ def deform_conv(b):
     window.auto_pad = "NOTSET"
     group, inputs, outputs = channels(draw)
     space, batch = window.space(), draw.between(1, 2)
-    out = [(n + window.pads[i] + window.pads[2 + i] - (window.kernel[i] - 1) * window.dilations[i] - 1)
-           // window.strides[i] + 1 for i, n in enumerate(space)]
+    out = [
+        (n + window.pads[i] + window.pads[2 + i] - (window.kernel[i] - 1) * window.dilations[i] - 1)
+        // window.strides[i]
+        + 1
+        for i, n in enumerate(space)
+    ]
     taps = int(np.prod(window.kernel))
-    operands = [b.tensor(b.type(), (batch, inputs) + space),
-                b.tensor(b.type(), [outputs, inputs // group, *window.kernel], constant=0.6),
-                b.tensor(b.type(), (batch, 2 * taps, *out), "unit")]
+    operands = [
+        b.tensor(b.type(), (batch, inputs) + space),
+        b.tensor(b.type(), [outputs, inputs // group, *window.kernel], constant=0.6),
+        b.tensor(b.type(), (batch, 2 * taps, *out), "unit"),
+    ]
     operands.append(b.tensor(b.type(), (outputs,)) if draw.chance(0.5) else "")
     operands.append(b.tensor(b.type(), (batch, taps, *out), "unit") if draw.chance(0.5) else "")
     names = ("kernel_shape", "strides", "pads", "dilations")

@@ -36,8 +36,26 @@ def divisor(b, array):
     return array
 
 
-@recipe("Add", "Sub", "Mul", "Div", "Pow", "Mod", "And", "Or", "Xor", "Equal", "Greater", "Less",
-        "GreaterOrEqual", "LessOrEqual", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitShift")
+@recipe(
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Mod",
+    "And",
+    "Or",
+    "Xor",
+    "Equal",
+    "Greater",
+    "Less",
+    "GreaterOrEqual",
+    "LessOrEqual",
+    "BitwiseAnd",
+    "BitwiseOr",
+    "BitwiseXor",
+    "BitShift",
+)
 def binary(b):
     draw, name = b.draw, b.key[1]
     left, right = b.type_of(0), b.type_of(1)
@@ -61,7 +79,9 @@ def binary(b):
     elif name == "Pow" and np.dtype(right).kind in "iu":
         y = b.add(draw.numpy.integers(0, 4, second).astype(right), 0.25)
     elif name == "Pow" and draw.chance(0.5):
-        y = b.add(np.asarray(draw.numpy.choice([0, 1, 2, 3, 0.5, -1, -2, 1.5], second)).astype(right), 0.4)
+        y = b.add(
+            np.asarray(draw.numpy.choice([0, 1, 2, 3, 0.5, -1, -2, 1.5], second)).astype(right), 0.4
+        )
     else:
         y = b.tensor(right, second, constant=0.25)
     x = b.tensor(left, first)
@@ -93,14 +113,22 @@ def variadic(b):
 def where(b):
     shape = b.draw.shape()
     condition = b.tensor(np.bool_, b.draw.broadcast(shape))
-    b.op([condition, b.tensor(b.type(), b.draw.broadcast(shape)), b.tensor(b.type(), b.draw.broadcast(shape))])
+    b.op(
+        [
+            condition,
+            b.tensor(b.type(), b.draw.broadcast(shape)),
+            b.tensor(b.type(), b.draw.broadcast(shape)),
+        ]
+    )
 
 
 @recipe("Clip")
 def clip(b):
     draw, dtype = b.draw, b.type()
-    low, high = sorted([draw.tensor(dtype, (), "ties" if draw.chance(0.7) else None) for _ in range(2)],
-                       key=lambda v: float(np.nan_to_num(v.astype(np.float64))))
+    low, high = sorted(
+        [draw.tensor(dtype, (), "ties" if draw.chance(0.7) else None) for _ in range(2)],
+        key=lambda v: float(np.nan_to_num(v.astype(np.float64))),
+    )
     if draw.chance(0.1):
         low, high = high, low
         draw.marks.add("min>max")
@@ -118,7 +146,9 @@ def dropout(b):
     x = b.tensor(b.type(), draw.shape())
     outputs = [1, int(draw.chance(0.4))][: draw.between(1, 2)]
     if b.version >= 12:
-        ratio = b.add(np.array(draw.pick([0.0, 0.3, 0.9]), np.float32), 0.6) if draw.chance(0.6) else ""
+        ratio = (
+            b.add(np.array(draw.pick([0.0, 0.3, 0.9]), np.float32), 0.6) if draw.chance(0.6) else ""
+        )
         training = b.add(np.array(False), 0.7) if draw.chance(0.5) else ""
         b.op([x, ratio, training], {"seed": b.maybe([0, 1])}, outputs)
         return

@@ -4,6 +4,7 @@ import numpy as np
 from onnx import numpy_helper
 
 import schemas
+
 from . import recipe
 
 
@@ -46,6 +47,11 @@ def window(b):
 @recipe("MelWeightMatrix")
 def mel(b):
     draw = b.draw
-    values = [(draw.between(2, 8), np.int64), (draw.pick([8, 16]), np.int64), (8192, np.int64),
-              (0.0, np.float32), (4096.0, np.float32)]
+    values = [
+        (draw.between(2, 8), np.int64),
+        (draw.pick([8, 16]), np.int64),
+        (8192, np.int64),
+        (0.0, np.float32),
+        (4096.0, np.float32),
+    ]
     b.op([b.add(np.array(v, t), 0.7) for v, t in values])

@@ -36,8 +36,10 @@ def gather_elements(b):
     x = b.tensor(b.type(), shape)
     at = [draw.between(1, size) for size in shape]
     at[axis] = draw.size()
-    b.op([x, indices(b, 0, shape[axis], at)],
-         {"axis": axis if draw.chance(0.8) or axis not in (0, -len(shape)) else None})
+    b.op(
+        [x, indices(b, 0, shape[axis], at)],
+        {"axis": axis if draw.chance(0.8) or axis not in (0, -len(shape)) else None},
+    )
 
 
 @recipe("GatherND")
@@ -49,8 +51,10 @@ def gather_nd(b):
     outer = shape[:batch] + draw.shape(0 if batch else 1, 2, 0)
     columns = [draw.numpy.integers(0, shape[batch + i], outer) for i in range(depth)]
     if draw.chance(0.3):
-        columns = [np.where(draw.numpy.random(outer) < 0.4, c - shape[batch + i], c)
-                   for i, c in enumerate(columns)]
+        columns = [
+            np.where(draw.numpy.random(outer) < 0.4, c - shape[batch + i], c)
+            for i, c in enumerate(columns)
+        ]
         draw.marks.add("negative indices")
     at = np.stack(columns, -1).astype(np.int64)
     given = {"batch_dims": batch} if b.version >= 12 and (batch or draw.chance(0.4)) else {}
@@ -67,20 +71,37 @@ def reduction_of(b):
 def scatter_elements(b):
     draw = b.draw
     shape = draw.shape(1, 4, 0)
-    axis = draw.between(0 if b.key[1] == "Scatter" and b.version < 11 else -len(shape), len(shape) - 1)
+    axis = draw.between(
+        0 if b.key[1] == "Scatter" and b.version < 11 else -len(shape), len(shape) - 1
+    )
     reduction = reduction_of(b)
-    at_shape = [draw.between(1, size) for size in shape]
+    at_shape = list(shape) if draw.chance(0.4) else [draw.between(1, size) for size in shape]
     # Without a reduction, duplicate indices have no defined result.
-    order = draw.numpy.random(at_shape[:axis % len(shape)] + at_shape[axis % len(shape) + 1:] + [shape[axis]])
+    order = draw.numpy.random(
+        at_shape[: axis % len(shape)] + at_shape[axis % len(shape) + 1 :] + [shape[axis]]
+    )
     unique = np.moveaxis(np.argsort(order, -1)[..., : at_shape[axis]], -1, axis)
     if reduction in (None, "none"):
-        at = b.add((unique - (shape[axis] if draw.chance(0.2) and b.version >= 11 else 0)).astype(b.type("Tind")), 0.35)
+        at = b.add(
+            (unique - (shape[axis] if draw.chance(0.2) and b.version >= 11 else 0)).astype(
+                b.type("Tind")
+            ),
+            0.35,
+        )
     else:
         at = indices(b, 0, shape[axis], at_shape)
     x = b.tensor(b.type(), shape)
     updates = b.tensor(b.type(), at_shape)
-    b.op([x, at, updates], {"axis": axis if draw.chance(0.8) or axis not in (0, -len(shape)) else None,
-                            "reduction": reduction})
+    off_axis = [n for place, n in enumerate(shape) if place != axis % len(shape)]
+    at_off_axis = [n for place, n in enumerate(at_shape) if place != axis % len(shape)]
+    draw.marks.add("indices of full size" if off_axis == at_off_axis else "indices smaller")
+    b.op(
+        [x, at, updates],
+        {
+            "axis": axis if draw.chance(0.8) or axis not in (0, -len(shape)) else None,
+            "reduction": reduction,
+        },
+    )
 
 
 @recipe("ScatterND")
@@ -123,8 +144,14 @@ def one_hot(b):
     at = draw.numpy.integers(low, depth + depth_over, shape)
     axis = draw.between(-rank - 1, rank) if b.version >= 11 else draw.between(-1, rank)
     depth_shape = () if draw.chance(0.6) else (1,)
-    b.op([b.add(np.asarray(at).astype(t1), 0.2), b.add(np.full(depth_shape, depth, t2), 0.7),
-          b.tensor(b.type("T3"), (2,), constant=0.6)], {"axis": axis if draw.chance(0.7) else None})
+    b.op(
+        [
+            b.add(np.asarray(at).astype(t1), 0.2),
+            b.add(np.full(depth_shape, depth, t2), 0.7),
+            b.tensor(b.type("T3"), (2,), constant=0.6),
+        ],
+        {"axis": axis if draw.chance(0.7) else None},
+    )
 
 
 @recipe("TensorScatter")

@@ -3,7 +3,6 @@
 import numpy as np
 
 from . import recipe
-from .reduction import axes_of
 
 
 def integers(values):
@@ -70,7 +69,9 @@ def flatten(b):
     draw = b.draw
     shape = draw.shape(0 if b.version >= 11 else 1)
     axis = draw.between(-len(shape) if b.version >= 11 else 0, len(shape))
-    b.op([b.tensor(b.type(), shape)], {"axis": axis if draw.chance(0.8) or len(shape) < 1 else None})
+    b.op(
+        [b.tensor(b.type(), shape)], {"axis": axis if draw.chance(0.8) or len(shape) < 1 else None}
+    )
 
 
 @recipe("Transpose")
@@ -208,8 +209,11 @@ def depth(b):
     block, channels = draw.between(1, 3), draw.size(0)
     height, width = draw.between(1, 4), draw.between(1, 4)
     deep = b.key[1] == "DepthToSpace"
-    shape = (draw.size(0), channels * block * block, height, width) if deep else (
-        draw.size(0), channels, height * block, width * block)
+    shape = (
+        (draw.size(0), channels * block * block, height, width)
+        if deep
+        else (draw.size(0), channels, height * block, width * block)
+    )
     attributes = {"blocksize": block}
     if b.has("mode"):
         attributes["mode"] = b.maybe(["DCR", "CRD"])

@@ -1,7 +1,5 @@
 """Products of matrices."""
 
-import numpy as np
-
 from . import recipe
 from .conversion import quantised, scale, zero_point
 
@@ -47,8 +45,18 @@ def qlinear_matmul(b):
     draw = b.draw
     left, right = matrix_shapes(draw, False)
     t1, t2, t3 = b.type("T1"), b.type("T2"), b.type("T3")
-    b.op([quantised(b, t1, left), scale(b, ()), zero_point(b, t1, ()), quantised(b, t2, right, 0.5),
-          scale(b, ()), zero_point(b, t2, ()), scale(b, ()), zero_point(b, t3, ())])
+    b.op(
+        [
+            quantised(b, t1, left),
+            scale(b, ()),
+            zero_point(b, t1, ()),
+            quantised(b, t2, right, 0.5),
+            scale(b, ()),
+            zero_point(b, t2, ()),
+            scale(b, ()),
+            zero_point(b, t3, ()),
+        ]
+    )
 
 
 @recipe("Gemm")
@@ -69,9 +77,30 @@ def gemm(b):
 
 
 EQUATIONS = (
-    "ij,jk->ik", "ij,jk", "bij,bjk->bik", "ij->ji", "ij->", "ii->i", "ii", "ij,ij->i", "i,j->ij",
-    "bhid,bhjd->bhij", "...ij,...jk->...ik", "ij,kj->ik", "ijk->kij", "ij->j", "i,i->", "i->",
-    "bij,jk->bik", "ij,jk,kl->il", "...i->...", "ij, jk -> ik", "aij,aij->aij", "ik,jk", "i,i", "ba",
+    "ij,jk->ik",
+    "ij,jk",
+    "bij,bjk->bik",
+    "ij->ji",
+    "ij->",
+    "ii->i",
+    "ii",
+    "ij,ij->i",
+    "i,j->ij",
+    "bhid,bhjd->bhij",
+    "...ij,...jk->...ik",
+    "ij,kj->ik",
+    "ijk->kij",
+    "ij->j",
+    "i,i->",
+    "i->",
+    "bij,jk->bik",
+    "ij,jk,kl->il",
+    "...i->...",
+    "ij, jk -> ik",
+    "aij,aij->aij",
+    "ik,jk",
+    "i,i",
+    "ba",
 )
 
 

@@ -9,7 +9,10 @@ EPSILONS = (1e-5, 1e-3, 1e-12, 0.1)
 
 def statistics(b, dtype, channels):
     """Scale, bias, mean and variance of each channel."""
-    return [b.tensor(dtype, (channels,), kind, 0.7) for kind in ("normal", "normal", "normal", "positive")]
+    return [
+        b.tensor(dtype, (channels,), kind, 0.7)
+        for kind in ("normal", "normal", "normal", "positive")
+    ]
 
 
 @recipe("BatchNormalization")
@@ -25,8 +28,14 @@ def batch(b):
     weights = statistics(b, dtype, shape[1])
     if b.version >= 14:
         of = t2 or dtype
-        weights = [b.tensor(dtype, (shape[1],), None if draw.chance(0.2) else "normal", 0.7) for _ in range(2)]
-        weights += [b.tensor(of, (shape[1],), "normal", 0.7), b.tensor(of, (shape[1],), "positive", 0.7)]
+        weights = [
+            b.tensor(dtype, (shape[1],), None if draw.chance(0.2) else "normal", 0.7)
+            for _ in range(2)
+        ]
+        weights += [
+            b.tensor(of, (shape[1],), "normal", 0.7),
+            b.tensor(of, (shape[1],), "positive", 0.7),
+        ]
     given = {"epsilon": b.maybe(EPSILONS), "momentum": b.maybe([0.9, 0.5], 0.3)}
     if b.version < 7:
         given["is_test"] = 1
@@ -44,8 +53,14 @@ def instance(b):
     draw = b.draw
     shape = draw.shape(3, 5)
     x = b.tensor(b.type(), shape, draw.pick([None, None, "large_mean"]))
-    b.op([x, b.tensor(b.type(), (shape[1],), constant=0.7), b.tensor(b.type(), (shape[1],), constant=0.7)],
-         {"epsilon": b.maybe(EPSILONS)})
+    b.op(
+        [
+            x,
+            b.tensor(b.type(), (shape[1],), constant=0.7),
+            b.tensor(b.type(), (shape[1],), constant=0.7),
+        ],
+        {"epsilon": b.maybe(EPSILONS)},
+    )
 
 
 @recipe("LayerNormalization", "RMSNormalization")
@@ -75,16 +90,32 @@ def group(b):
     groups, inside = draw.between(1, 3), draw.between(1, 3)
     shape = (draw.size(0), groups * inside) + draw.shape(1, 2, 0)
     size = groups if b.version < 21 else groups * inside
-    b.op([b.tensor(b.type(), shape), b.tensor(b.type(), (size,), constant=0.7),
-          b.tensor(b.type(), (size,), constant=0.7)],
-         {"num_groups": groups, "epsilon": b.maybe(EPSILONS), "stash_type": b.maybe([1], 0.2) if b.version >= 21 else None})
+    b.op(
+        [
+            b.tensor(b.type(), shape),
+            b.tensor(b.type(), (size,), constant=0.7),
+            b.tensor(b.type(), (size,), constant=0.7),
+        ],
+        {
+            "num_groups": groups,
+            "epsilon": b.maybe(EPSILONS),
+            "stash_type": b.maybe([1], 0.2) if b.version >= 21 else None,
+        },
+    )
 
 
 @recipe("LRN")
 def lrn(b):
     draw = b.draw
-    b.op([b.tensor(b.type(), draw.shape(4, 4))],
-         {"size": draw.pick([1, 3, 5]), "alpha": b.maybe([1e-4, 0.1]), "beta": b.maybe([0.75, 0.5]), "bias": b.maybe([1.0, 2.0])})
+    b.op(
+        [b.tensor(b.type(), draw.shape(4, 4))],
+        {
+            "size": draw.pick([1, 3, 5]),
+            "alpha": b.maybe([1e-4, 0.1]),
+            "beta": b.maybe([0.75, 0.5]),
+            "bias": b.maybe([1.0, 2.0]),
+        },
+    )
 
 
 @recipe("NegativeLogLikelihoodLoss", "SoftmaxCrossEntropyLoss")
@@ -92,8 +123,15 @@ def loss(b):
     draw = b.draw
     shape = draw.shape(2, 4, 0)
     target = draw.numpy.integers(0, shape[1], shape[:1] + shape[2:])
-    kind = b.type("Tind") if "Tind" in [c.type_param_str for c in b.schema.type_constraints] else np.int64
+    kind = (
+        b.type("Tind")
+        if "Tind" in [c.type_param_str for c in b.schema.type_constraints]
+        else np.int64
+    )
     inputs = [b.tensor(b.type(), shape), b.add(target.astype(kind), 0.3)]
     if draw.chance(0.5):
         inputs.append(b.tensor(b.type(), (shape[1],), "positive"))
-    b.op(inputs, {"reduction": b.maybe(["none", "mean", "sum"]), "ignore_index": b.maybe([0, -1], 0.3)})
+    b.op(
+        inputs,
+        {"reduction": b.maybe(["none", "mean", "sum"]), "ignore_index": b.maybe([0, -1], 0.3)},
+    )

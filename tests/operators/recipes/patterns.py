@@ -45,8 +45,11 @@ def axes_reduction(b, operator, x, axes, keepdims=1):
 @pattern
 def gelu(b):
     x = b.tensor(np.float32, b.draw.shape(1, 4))
-    scaled = b.node("Div", [x, number(b, 2**0.5, 1.4, 2.0)])[0] if b.draw.chance(0.5) else either(
-        b, "Mul", x, number(b, 0.5**0.5, 0.7, 0.5))
+    scaled = (
+        b.node("Div", [x, number(b, 2**0.5, 1.4, 2.0)])[0]
+        if b.draw.chance(0.5)
+        else either(b, "Mul", x, number(b, 0.5**0.5, 0.7, 0.5))
+    )
     erf = b.node("Erf", [scaled])[0]
     plus = either(b, "Add", erf, number(b, 1.0, 0.5, 2.0))
     finish(b, either(b, "Mul", either(b, "Mul", x, plus), number(b, 0.5, 1.0, 0.49)), erf, plus)
@@ -81,14 +84,25 @@ def layer_normalisation(b):
     draw.marks |= {f"axes={axes}", f"keepdims={keepdims}"}
     mean = axes_reduction(b, "ReduceMean", x, axes, keepdims)
     centred = b.node("Sub", [x, mean] if draw.chance(0.95) else [mean, x])[0]
-    square = b.node("Pow", [centred, number(b, 2.0, 3.0)])[0] if draw.chance(0.8) else b.node("Mul", [centred, centred])[0]
+    square = (
+        b.node("Pow", [centred, number(b, 2.0, 3.0)])[0]
+        if draw.chance(0.8)
+        else b.node("Mul", [centred, centred])[0]
+    )
     variance = axes_reduction(b, "ReduceMean", square, axes if draw.chance(0.9) else [0])
     root = b.node("Sqrt", [either(b, "Add", variance, number(b, 1e-5, 1e-3, 0.1))])[0]
     normal = b.node("Div", [centred, root])[0]
     width = shape[-1:] if draw.chance(0.8) else draw.broadcast(shape)
     scaled = either(b, "Mul", normal, b.tensor(np.float32, width, "normal", 0.9))
     if draw.chance(0.7):
-        scaled = either(b, "Add", scaled, b.tensor(np.float32, width if draw.chance(0.9) else draw.broadcast(shape), "normal", 0.9))
+        scaled = either(
+            b,
+            "Add",
+            scaled,
+            b.tensor(
+                np.float32, width if draw.chance(0.9) else draw.broadcast(shape), "normal", 0.9
+            ),
+        )
     finish(b, scaled, normal, centred)
 
 
@@ -100,7 +114,11 @@ def rms_normalisation(b):
     square = b.node("Pow", [x, number(b, 2.0, 3.0)])[0]
     mean = axes_reduction(b, "ReduceMean", square, draw.pick([[-1], [-1], [0], [len(shape) - 1]]))
     root = b.node("Sqrt", [either(b, "Add", mean, number(b, 1e-6, 1e-3, 0.5))])[0]
-    inverse = b.node("Reciprocal", [root])[0] if draw.chance(0.5) else b.node("Div", [number(b, 1.0, 2.0), root])[0]
+    inverse = (
+        b.node("Reciprocal", [root])[0]
+        if draw.chance(0.5)
+        else b.node("Div", [number(b, 1.0, 2.0), root])[0]
+    )
     normal = either(b, "Mul", x, inverse)
     width = shape[-1:] if draw.chance(0.8) else draw.broadcast(shape)
     finish(b, either(b, "Mul", normal, b.tensor(np.float32, width, "normal", 0.9)), normal)
@@ -114,7 +132,11 @@ def matmul_chain(b):
     left, right = matrix_shapes(draw)
     x, y = b.tensor(np.float32, left), b.tensor(np.float32, right, constant=0.4)
     if draw.chance(0.4):
-        x = either(b, "Mul", x, number(b, 0.5, 2.0)) if draw.chance(0.5) else b.node("Div", [x, number(b, 8.0, 0.5)])[0]
+        x = (
+            either(b, "Mul", x, number(b, 0.5, 2.0))
+            if draw.chance(0.5)
+            else b.node("Div", [x, number(b, 8.0, 0.5)])[0]
+        )
     for swapped in range(2):
         if draw.chance(0.35) and min(len(left), len(right)) > 1:
             shape = (left, right)[swapped]
@@ -128,7 +150,11 @@ def matmul_chain(b):
             x, y = (turned, y) if swapped == 0 else (x, turned)
     product = b.node("MatMul", [x, y])[0]
     if draw.chance(0.4):
-        product = either(b, "Mul", product, number(b, 0.125, 2.0)) if draw.chance(0.5) else b.node("Div", [product, number(b, 8.0)])[0]
+        product = (
+            either(b, "Mul", product, number(b, 0.125, 2.0))
+            if draw.chance(0.5)
+            else b.node("Div", [product, number(b, 8.0)])[0]
+        )
     if draw.chance(0.6) and len(right) > 1:
         width = draw.pick([right[-1:], right[-1:], (1,), (), (1, right[-1])])
         product = either(b, "Add", product, b.tensor(np.float32, width, constant=0.85))
@@ -165,12 +191,19 @@ def quantised_conv(b):
     quantised, scale, zero = b.node("DynamicQuantizeLinear", [x], 3)
     kind = draw.pick([np.int8, np.uint8])
     weights = b.add(draw.tensor(kind, (outputs, channels, 3, 3), "full"), 0.9)
-    inputs = [quantised, weights, zero] + ([b.add(np.zeros((), kind), 0.9)] if draw.chance(0.7) else [])
+    inputs = [quantised, weights, zero] + (
+        [b.add(np.zeros((), kind), 0.9)] if draw.chance(0.7) else []
+    )
     pads = [1] * 4 if draw.chance(0.5) else [0] * 4
     draw.marks.add(f"pads={pads}")
     whole = b.node("ConvInteger", inputs, pads=pads)[0]
     wide = b.node("Cast", [whole], to=1)[0]
-    factor = either(b, "Mul", scale, b.tensor(np.float32, draw.pick([(), (1,), (1, outputs, 1, 1)]), "positive", 0.9))
+    factor = either(
+        b,
+        "Mul",
+        scale,
+        b.tensor(np.float32, draw.pick([(), (1,), (1, outputs, 1, 1)]), "positive", 0.9),
+    )
     result = either(b, "Mul", wide, factor)
     if draw.chance(0.6):
         result = either(b, "Add", result, b.tensor(np.float32, (1, outputs, 1, 1), constant=0.9))
@@ -180,7 +213,12 @@ def quantised_conv(b):
 @pattern
 def convolution_chain(b):
     draw = b.draw
-    channels, outputs, size, axes = draw.between(1, 3), draw.between(1, 4), draw.between(3, 6), draw.pick([1, 2, 2])
+    channels, outputs, size, axes = (
+        draw.between(1, 3),
+        draw.between(1, 4),
+        draw.between(3, 6),
+        draw.pick([1, 2, 2]),
+    )
     x = b.tensor(np.float32, (draw.between(1, 2), channels, *[size] * axes))
     inputs = [x, b.tensor(np.float32, (outputs, channels, *[3] * axes), constant=0.9)]
     if draw.chance(0.4):
@@ -189,14 +227,36 @@ def convolution_chain(b):
     for _ in range(draw.between(1, 3)):
         step = draw.pick(["Add", "Mul", "BatchNormalization", "Relu", "Clip"])
         if step in ("Add", "Mul"):
-            width = draw.pick([(outputs, *[1] * axes), (1, outputs, *[1] * axes), (1,), (), (size,), (outputs, size) if axes == 1 else (size, size)])
+            width = draw.pick(
+                [
+                    (outputs, *[1] * axes),
+                    (1, outputs, *[1] * axes),
+                    (1,),
+                    (),
+                    (size,),
+                    (outputs, size) if axes == 1 else (size, size),
+                ]
+            )
             result = either(b, step, result, b.tensor(np.float32, width, "normal", 0.9))
         elif step == "BatchNormalization":
-            of = [b.tensor(np.float32, (outputs,), kind, 0.9) for kind in ("normal", "normal", "normal", "positive")]
+            of = [
+                b.tensor(np.float32, (outputs,), kind, 0.9)
+                for kind in ("normal", "normal", "normal", "positive")
+            ]
             result = b.node(step, [result, *of], epsilon=draw.pick([1e-5, 1e-3]))[0]
         elif step == "Clip" and b.opset >= 11:
-            result = b.node(step, [result, number(b, 0.0, -1.0), ""])[0] if False else b.node(
-                step, [result, b.add(np.array(-0.5, np.float32), 0.9), b.add(np.array(1.0, np.float32), 0.9)])[0]
+            result = (
+                b.node(step, [result, number(b, 0.0, -1.0), ""])[0]
+                if False
+                else b.node(
+                    step,
+                    [
+                        result,
+                        b.add(np.array(-0.5, np.float32), 0.9),
+                        b.add(np.array(1.0, np.float32), 0.9),
+                    ],
+                )[0]
+            )
         else:
             result = b.node("Relu", [result])[0]
     finish(b, result)
@@ -206,11 +266,20 @@ def convolution_chain(b):
 def masked_softmax(b):
     draw = b.draw
     shape = draw.shape(2, 4, 0)
-    scores, mask = b.tensor(np.float32, shape), b.tensor(np.float32, draw.broadcast(shape), draw.pick(["zeros", "not_finite", "normal", "ties"]))
+    scores, mask = (
+        b.tensor(np.float32, shape),
+        b.tensor(
+            np.float32, draw.broadcast(shape), draw.pick(["zeros", "not_finite", "normal", "ties"])
+        ),
+    )
     result = either(b, "Add", scores, mask)
     axis = draw.pick([-1, -1, len(shape) - 1, 0])
     draw.marks.add(f"axis={axis}")
-    result = b.node("Softmax", [result], **({"axis": axis} if b.opset >= 13 or axis != -1 else {"axis": len(shape) - 1}))[0]
+    result = b.node(
+        "Softmax",
+        [result],
+        **({"axis": axis} if b.opset >= 13 or axis != -1 else {"axis": len(shape) - 1}),
+    )[0]
     if draw.chance(0.5):
         result = b.node("Where", [b.node("IsNaN", [result])[0], number(b, 0.0, 1.0), result])[0]
     finish(b, result)
@@ -219,7 +288,13 @@ def masked_softmax(b):
 @pattern
 def repeated(b):
     draw = b.draw
-    batch, heads, times, length, size = 1, draw.between(1, 3), draw.between(1, 3), draw.between(1, 3), draw.between(1, 4)
+    batch, heads, times, length, size = (
+        1,
+        draw.between(1, 3),
+        draw.between(1, 3),
+        draw.between(1, 3),
+        draw.between(1, 4),
+    )
     x = b.tensor(np.float32, (batch, heads, length, size))
     axis = 2 if draw.chance(0.8) else 1
     wide = [batch, heads, length, size]
@@ -232,7 +307,9 @@ def repeated(b):
     if draw.chance(0.6):
         turned = b.node("Transpose", [result], perm=[0, 1, 3, 2])[0] if draw.chance(0.5) else result
         rows = size if turned != result else length
-        result = b.node("MatMul", [b.tensor(np.float32, (batch, heads * times, 2, rows)), turned])[0]
+        result = b.node("MatMul", [b.tensor(np.float32, (batch, heads * times, 2, rows)), turned])[
+            0
+        ]
     finish(b, result)
 
 
@@ -245,7 +322,9 @@ def shape_arithmetic(b):
     at = draw.between(-len(shape), len(shape) - 1)
     if draw.chance(0.5):
         end = at + 1 if at != -1 else 2**63 - 1
-        picked = b.node("Slice", [sizes, b.add(np.array([at]), 0.9), b.add(np.array([end]), 0.9)])[0]
+        picked = b.node("Slice", [sizes, b.add(np.array([at]), 0.9), b.add(np.array([end]), 0.9)])[
+            0
+        ]
     else:
         picked = b.node("Gather", [sizes, b.add(np.array([at]), 0.9)])[0]
     rest = b.add(np.array([-1]), 0.9)
@@ -266,10 +345,14 @@ def transposed_operand(b):
     perm = draw.random.sample(range(len(shape)), len(shape))
     x = b.node("Transpose", [b.tensor(np.float32, shape)], perm=perm)[0]
     turned = [shape[axis] for axis in perm]
-    step = draw.pick(["Concat", "Slice", "Softmax", "Reshape", "Expand", "Transpose", "Split", "Add"])
+    step = draw.pick(
+        ["Concat", "Slice", "Softmax", "Reshape", "Expand", "Transpose", "Split", "Add"]
+    )
     draw.marks.add(f"step={step}")
     if step == "Concat":
-        result = b.node(step, [x, b.tensor(np.float32, turned)], axis=draw.between(0, len(shape) - 1))[0]
+        result = b.node(
+            step, [x, b.tensor(np.float32, turned)], axis=draw.between(0, len(shape) - 1)
+        )[0]
     elif step == "Slice":
         result = b.node(step, [x, b.add(np.array([0, 1]), 0.9), b.add(np.array([9, 9]), 0.9)])[0]
     elif step == "Softmax":
@@ -299,7 +382,13 @@ def neutral(b):
         if step == "Identity":
             x = b.node(step, [x])[0]
         elif step == "Cast":
-            x = b.node(step, [x], to=schemas.element_type(draw.pick([np.float32, np.int32, np.int64, np.float64, np.bool_])))[0]
+            x = b.node(
+                step,
+                [x],
+                to=schemas.element_type(
+                    draw.pick([np.float32, np.int32, np.int64, np.float64, np.bool_])
+                ),
+            )[0]
             x = b.node(step, [x], to=1)[0]
         elif step == "Reciprocal":
             x = b.node("Div", [number(b, 1.0, 2.0), x])[0]

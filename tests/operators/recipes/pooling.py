@@ -37,20 +37,37 @@ def max_unpool(b):
     kernel = [2, 2]
     shape = (draw.between(1, 2), draw.between(1, 2), draw.between(1, 3), draw.between(1, 3))
     cells = shape[2] * shape[3] * 4
-    flat = np.stack([draw.numpy.permutation(cells)[: shape[2] * shape[3]] + cells * i
-                     for i in range(shape[0] * shape[1])]).reshape(shape)
-    b.op([b.tensor(b.type("T1"), shape), b.add(flat.astype(np.int64), 0.3)],
-         {"kernel_shape": kernel, "strides": kernel})
+    flat = np.stack(
+        [
+            draw.numpy.permutation(cells)[: shape[2] * shape[3]] + cells * i
+            for i in range(shape[0] * shape[1])
+        ]
+    ).reshape(shape)
+    b.op(
+        [b.tensor(b.type("T1"), shape), b.add(flat.astype(np.int64), 0.3)],
+        {"kernel_shape": kernel, "strides": kernel},
+    )
 
 
 @recipe("MaxRoiPool")
 def max_roi_pool(b):
     draw = b.draw
     shape = (draw.between(1, 2), draw.between(1, 3), draw.between(4, 8), draw.between(4, 8))
-    rois = [[draw.between(0, shape[0] - 1), *sorted(draw.between(0, 3) for _ in range(2)),
-             *[draw.between(3, 7) for _ in range(2)]] for _ in range(draw.between(1, 3))]
-    b.op([b.tensor(b.type(), shape), b.add(np.array(rois, b.type()), 0.3)],
-         {"pooled_shape": [draw.between(1, 3), draw.between(1, 3)], "spatial_scale": b.maybe([1.0, 0.5])})
+    rois = [
+        [
+            draw.between(0, shape[0] - 1),
+            *sorted(draw.between(0, 3) for _ in range(2)),
+            *[draw.between(3, 7) for _ in range(2)],
+        ]
+        for _ in range(draw.between(1, 3))
+    ]
+    b.op(
+        [b.tensor(b.type(), shape), b.add(np.array(rois, b.type()), 0.3)],
+        {
+            "pooled_shape": [draw.between(1, 3), draw.between(1, 3)],
+            "spatial_scale": b.maybe([1.0, 0.5]),
+        },
+    )
 
 
 @recipe("Col2Im")

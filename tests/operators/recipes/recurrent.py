@@ -12,7 +12,12 @@ ACTIVATIONS = ("Relu", "Tanh", "Sigmoid", "Softsign", "HardSigmoid", "Elu")
 def recurrent(b):
     draw, name = b.draw, b.key[1]
     gates = GATES[name]
-    steps, batch, features, hidden = draw.between(1, 4), draw.between(1, 3), draw.between(1, 4), draw.between(1, 4)
+    steps, batch, features, hidden = (
+        draw.between(1, 4),
+        draw.between(1, 3),
+        draw.between(1, 4),
+        draw.between(1, 4),
+    )
     direction = b.maybe(["forward", "reverse", "bidirectional"])
     directions = 2 if direction == "bidirectional" else 1
     layout = b.maybe([0, 1], 0.3) if b.has("layout") else None
@@ -25,11 +30,26 @@ def recurrent(b):
         shape = (batch, directions, hidden) if layout else (directions, batch, hidden)
         return b.tensor(b.type(), shape, "unit", 0.2)
 
-    x = b.tensor(b.type(), (batch, steps, features) if layout else (steps, batch, features),
-                 None if draw.chance(0.2) else "normal")
-    inputs = [x, weights(directions, gates * hidden, features), weights(directions, gates * hidden, hidden)]
-    inputs.append(weights(directions, (1 if name == "RNN" else 2) * gates * hidden // (1 if name != "RNN" else 1)
-                          if name != "RNN" else 2 * hidden) if draw.chance(0.7) else "")
+    x = b.tensor(
+        b.type(),
+        (batch, steps, features) if layout else (steps, batch, features),
+        None if draw.chance(0.2) else "normal",
+    )
+    inputs = [
+        x,
+        weights(directions, gates * hidden, features),
+        weights(directions, gates * hidden, hidden),
+    ]
+    inputs.append(
+        weights(
+            directions,
+            (1 if name == "RNN" else 2) * gates * hidden // (1 if name != "RNN" else 1)
+            if name != "RNN"
+            else 2 * hidden,
+        )
+        if draw.chance(0.7)
+        else ""
+    )
     if draw.chance(0.25):
         full = draw.chance(0.3)
         lens = np.full(batch, steps) if full else draw.numpy.integers(1, steps + 1, batch)
@@ -41,7 +61,11 @@ def recurrent(b):
     if name == "LSTM":
         inputs.append(state() if draw.chance(0.5) else "")
         inputs.append(weights(directions, 3 * hidden) if draw.chance(0.2) else "")
-    given = {"hidden_size": hidden if draw.chance(0.8) else None, "direction": direction, "layout": layout}
+    given = {
+        "hidden_size": hidden if draw.chance(0.8) else None,
+        "direction": direction,
+        "layout": layout,
+    }
     given["clip"] = b.maybe([0.5, 2.0], 0.15)
     if name == "GRU":
         given["linear_before_reset"] = b.maybe([0, 1])
@@ -53,6 +77,14 @@ def recurrent(b):
         count = {"RNN": 1, "GRU": 2, "LSTM": 3}[name] * directions
         given["activations"] = [draw.pick(ACTIVATIONS) for _ in range(count)]
     elif draw.chance(0.2):
-        given["activations"] = {"RNN": ["Tanh"], "GRU": ["Sigmoid", "Tanh"], "LSTM": ["Sigmoid", "Tanh", "Tanh"]}[name] * directions
-    wanted = [1, draw.between(0, 1), draw.between(0, 1)] if draw.chance(0.7) else [0, 1, draw.between(0, 1)]
+        given["activations"] = {
+            "RNN": ["Tanh"],
+            "GRU": ["Sigmoid", "Tanh"],
+            "LSTM": ["Sigmoid", "Tanh", "Tanh"],
+        }[name] * directions
+    wanted = (
+        [1, draw.between(0, 1), draw.between(0, 1)]
+        if draw.chance(0.7)
+        else [0, 1, draw.between(0, 1)]
+    )
     b.op(inputs, given, wanted[: 3 if name == "LSTM" else 2])

@@ -111,7 +111,11 @@ def unique(b):
 def compress(b):
     draw = b.draw
     shape = draw.shape(1)
-    axis = draw.between(0 if b.version < 11 else -len(shape), len(shape) - 1) if draw.chance(0.6) else None
+    axis = (
+        draw.between(0 if b.version < 11 else -len(shape), len(shape) - 1)
+        if draw.chance(0.6)
+        else None
+    )
     length = shape[axis] if axis is not None else int(np.prod(shape))
     condition = draw.tensor(np.bool_, (draw.between(1, max(1, length)),))
     b.op([b.tensor(b.type(), shape), b.add(condition, 0.4)], {"axis": axis})

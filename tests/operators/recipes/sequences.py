@@ -75,7 +75,13 @@ def concat_from_sequence(b):
     name, _, shapes = sequence(b)
     new = b.draw.chance(0.3) and len(set(shapes)) == 1
     rank = len(shapes[0])
-    b.op([name], {"axis": b.draw.pick([0, -rank - 1 if new else -rank]), "new_axis": 1 if new else b.maybe([0])})
+    b.op(
+        [name],
+        {
+            "axis": b.draw.pick([0, -rank - 1 if new else -rank]),
+            "new_axis": 1 if new else b.maybe([0]),
+        },
+    )
 
 
 @recipe("SplitToSequence")
