@@ -46,6 +46,17 @@ impl DeclaredTensors {
         read_model(model).map_err(unreadable)
     }
 
+    /// Checks that each input and output is a tensor, of any datatype.
+    #[cfg(feature = "onnxruntime")]
+    pub(super) fn check_types(&self) -> Result<(), RuntimeError> {
+        let other = |(name, declared): (&String, &DeclaredType)| match declared {
+            DeclaredType::Tensor(_) => None,
+            DeclaredType::Other(_) => Some(name.clone()),
+        };
+        let first = self.0.iter().filter_map(other).min();
+        first.map_or(Ok(()), |name| self.spec(&name).map(|_| ()))
+    }
+
     /// Returns the declaration of the input or output with the name `tensor`.
     pub(super) fn spec(&self, tensor: &str) -> Result<TensorSpec, RuntimeError> {
         let unservable = |why: String| RuntimeError::Unservable {

@@ -78,6 +78,8 @@ impl Runtime for OnnxRuntimeLibrary {
         let (manifest, files) = version.into_parts();
         let model = verified_model(&manifest, files).map_err(RuntimeError::Unloadable)?;
         let declared = DeclaredTensors::read(&model)?;
+        // The crate `ort` panics at some types that are no tensors.
+        declared.check_types()?;
         let mut session =
             OnnxRuntimeSession::load(&self.environment, model, &declared, self.threads)?;
         declare_outputs(session.outputs_mut(), &manifest)?;

@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clarity::{Digest, LibraryError, OnnxRuntimeLibrary, Reason, Server, VersionStatus};
+use rten_onnx::onnx::{TypeProto, TypeProtoSequence};
 use serde_json::{Value, json};
 
 use super::external_data::{assert_refuses_outside, assert_takes_many_files};
@@ -88,7 +89,7 @@ async fn recorded_week_is_answered_like_in_python() {
     }
 }
 
-/// Each present datatype, through an operator that rten computes in 32 bits.
+/// Each datatype of the protocol, with values that 32 bits cannot hold.
 #[tokio::test]
 async fn each_datatype_arrives_and_leaves_unchanged() {
     let Some(library) = library() else { return };
@@ -106,6 +107,18 @@ async fn each_datatype_arrives_and_leaves_unchanged() {
         ("int8", DataType::INT8, "INT8", json!([-128, 0, 127])),
         ("uint8", DataType::UINT8, "UINT8", json!([0, 1, 255])),
         ("bool", DataType::BOOL, "BOOL", json!([true, false, true])),
+        ("int16", DataType::INT16, "INT16", json!([-32768, 0, 32767])),
+        ("uint16", DataType::UINT16, "UINT16", json!([0, 1, 65535])),
+        ("uint32", DataType::UINT32, "UINT32", json!([0, u32::MAX])),
+        ("uint64", DataType::UINT64, "UINT64", json!([0, u64::MAX])),
+        ("fp16", DataType::FLOAT16, "FP16", json!([-1.5, 65504.0])),
+        ("fp64", DataType::DOUBLE, "FP64", json!([0.1, -1e300])),
+        (
+            "bytes",
+            DataType::STRING,
+            "BYTES",
+            json!(["", "ä", "one two"]),
+        ),
     ];
     for (name, datatype, ..) in &cases {
         let tensor = |name| value(name, *datatype, &[OPEN]);
@@ -157,6 +170,25 @@ async fn operator_of_another_domain_is_served() {
     {
         assert!((found - expected).abs() < 1e-6, "{found} and {expected}");
     }
+}
+
+/// ONNX Runtime takes texts that end with a zero byte.
+#[tokio::test]
+async fn byte_string_that_is_no_text_is_refused() {
+    let Some(library) = library() else { return };
+    let models = Repository::temporary();
+    let tensor = |name| value(name, DataType::STRING, &[OPEN]);
+    let bytes = one_node(tensor("x"), "Identity", tensor("y"), |_| {});
+    models.publish("texts", &bytes);
+    let (_server, client) = serve_by(&library, &models).await;
+    let input =
+        json!({ "name": "x", "datatype": "BYTES", "shape": [2], "data": ["one", "t\u{0}o"] });
+    let answer = client
+        .post("/v2/models/texts/infer", &json!({ "inputs": [input] }))
+        .await
+        .unwrap();
+    answer.assert_says("expected texts without a zero byte, found one in the element at 1");
+    assert_eq!(answer.status, 400, "{}", answer.body);
 }
 
 /// A model may hold any byte as a boolean: each but 0 is true.
@@ -216,6 +248,11 @@ async fn model_that_cannot_be_served_is_refused_by_name() {
             "BFLOAT16",
         ),
         (
+            "sequence",
+            sequence_model(),
+            "expected a tensor, found a sequence",
+        ),
+        (
             "cut",
             one_node(tensor("x"), "Identity", tensor("y"), |_| {})[..40].to_vec(),
             "",
@@ -244,6 +281,19 @@ async fn weights_come_from_the_files_of_the_version_only() {
     let serve = async |models: &Repository| serve_by(&library, models).await;
     assert_takes_many_files(serve).await;
     assert_refuses_outside(serve).await;
+}
+
+/// A model whose output is a sequence of one tensor.
+fn sequence_model() -> Vec<u8> {
+    let tensor = |name| value(name, DataType::FLOAT, &[2]);
+    let mut output = tensor("y");
+    let element = output.r#type.take();
+    output.r#type = Some(TypeProto {
+        tensor_type: None,
+        sequence: Some(Box::new(TypeProtoSequence { elem_type: element })),
+    });
+    let node = node("SequenceConstruct", &["x"], "y");
+    model(vec![tensor("x")], vec![node], vec![output])
 }
 
 /// Runs at the same time, on more threads than sessions, get their own answers.

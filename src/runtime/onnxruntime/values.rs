@@ -2,14 +2,19 @@
 
 use std::fmt::Debug;
 
+use half::f16;
 use ort::session::{Session, SessionInputValue};
-use ort::value::{DynValue, PrimitiveTensorElementType, ValueType};
+use ort::value::{DynValue, PrimitiveTensorElementType, TensorElementType, ValueType};
 
 use crate::sanitize::sanitize_for_log;
 use crate::session::RunError;
-use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
+use crate::tensor::{ByteStrings, DataType, Fp16, Tensor, TensorData, TensorSpec};
 
-/// Converts an input. Copies no numbers.
+/// Converts an input. Copies no numbers but those of FP16.
+///
+/// # Errors
+///
+/// When a byte string is no text, or contains a zero byte: ONNX Runtime would cut it off there.
 pub(super) fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<DynValue, RunError> {
     fn value<T>(shape: Vec<usize>, elements: Vec<T>) -> Result<DynValue, ort::Error>
     where
@@ -17,26 +22,51 @@ pub(super) fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<DynValue, Ru
     {
         Ok(ort::value::Tensor::from_array((shape, elements))?.into_dyn())
     }
+    let refused = |why: String| RunError::Refused {
+        input: spec.name.clone(),
+        why,
+    };
     let (shape, data) = tensor.into_parts();
     let value = match data {
         TensorData::Bool(elements) => value(shape, elements),
         TensorData::Uint8(elements) => value(shape, elements),
+        TensorData::Uint16(elements) => value(shape, elements),
+        TensorData::Uint32(elements) => value(shape, elements),
+        TensorData::Uint64(elements) => value(shape, elements),
         TensorData::Int8(elements) => value(shape, elements),
+        TensorData::Int16(elements) => value(shape, elements),
         TensorData::Int32(elements) => value(shape, elements),
         TensorData::Int64(elements) => value(shape, elements),
+        TensorData::Fp16(elements) => {
+            let elements = elements.into_iter();
+            value(
+                shape,
+                elements
+                    .map(|each| f16::from_bits(each.to_bits()))
+                    .collect(),
+            )
+        }
         TensorData::Fp32(elements) => value(shape, elements),
-        // The load refuses models with inputs of other datatypes.
-        other => {
-            return Err(RunError::Refused {
-                input: spec.name.clone(),
-                why: format!("ONNX Runtime gets no tensors of {} here", other.datatype()),
-            });
+        TensorData::Fp64(elements) => value(shape, elements),
+        TensorData::Bytes(elements) => {
+            let texts = texts(&elements).map_err(refused)?;
+            ort::value::Tensor::from_string_array((shape, &texts[..])).map(|value| value.into_dyn())
         }
     };
-    value.map_err(|error| RunError::Refused {
-        input: spec.name.clone(),
-        why: sanitize_for_log(error),
-    })
+    value.map_err(|error| refused(sanitize_for_log(error)))
+}
+
+fn texts(elements: &ByteStrings) -> Result<Vec<String>, String> {
+    let text = |(position, element): (usize, &[u8])| match str::from_utf8(element) {
+        Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
+        Ok(_) => Err(format!(
+            "expected texts without a zero byte, found one in the element at {position}"
+        )),
+        Err(error) => Err(format!(
+            "expected texts in UTF-8, found other bytes in the element at {position}: {error}"
+        )),
+    };
+    elements.iter().enumerate().map(text).collect()
 }
 
 /// Reads tensors of booleans.
@@ -76,7 +106,7 @@ pub(super) fn to_tensor(
     {
         Ok(value.try_extract_tensor()?.1.to_vec())
     }
-    let ValueType::Tensor { shape, .. } = value.dtype() else {
+    let ValueType::Tensor { shape, ty, .. } = value.dtype() else {
         return Err(found());
     };
     let shape: Option<Vec<usize>> = shape
@@ -89,11 +119,36 @@ pub(super) fn to_tensor(
             None => return Err(found()),
         },
         DataType::Uint8 => elements(value).map(TensorData::Uint8),
+        DataType::Uint16 => elements(value).map(TensorData::Uint16),
+        DataType::Uint32 => elements(value).map(TensorData::Uint32),
+        DataType::Uint64 => elements(value).map(TensorData::Uint64),
         DataType::Int8 => elements(value).map(TensorData::Int8),
+        DataType::Int16 => elements(value).map(TensorData::Int16),
         DataType::Int32 => elements(value).map(TensorData::Int32),
         DataType::Int64 => elements(value).map(TensorData::Int64),
+        DataType::Fp16 => {
+            let numbers = |elements: Vec<f16>| {
+                let elements = elements.into_iter();
+                elements
+                    .map(|each| Fp16::from_bits(each.to_bits()))
+                    .collect()
+            };
+            elements(value).map(numbers).map(TensorData::Fp16)
+        }
         DataType::Fp32 => elements(value).map(TensorData::Fp32),
-        _ => return Err(found()),
+        DataType::Fp64 => elements(value).map(TensorData::Fp64),
+        DataType::Bytes if *ty == TensorElementType::String => {
+            let texts = value.try_extract_strings();
+            let (_, texts) = texts.map_err(|error| {
+                RunError::Failed(format!(
+                    "output {}: expected texts in UTF-8: {}",
+                    spec.name,
+                    sanitize_for_log(error)
+                ))
+            })?;
+            Ok(TensorData::Bytes(texts.into_iter().collect()))
+        }
+        DataType::Bytes => return Err(found()),
     };
     let data = data.map_err(|_| found())?;
     shape
