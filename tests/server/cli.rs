@@ -269,6 +269,16 @@ fn serve_refuses_an_unreadable_or_short_token() {
     }
 }
 
+/// Reads a terminal until nobody has it open.
+#[cfg(target_os = "linux")]
+fn read_terminal(master: &std::os::fd::OwnedFd) -> String {
+    let (mut all, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = rustix::io::read(master, &mut buffer) {
+        all.extend_from_slice(&buffer[..read]);
+    }
+    String::from_utf8_lossy(&all).into_owned()
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn progress_is_shown_on_a_terminal_only() {
@@ -315,13 +325,14 @@ fn progress_is_shown_on_a_terminal_only() {
                 .stderr(terminal())
                 .spawn()
                 .unwrap();
-            // A terminal buffers more than the output, so the process can end before the output is
-            // read.
-            assert!(child.wait().unwrap().success());
-            let mut buffer = [0; 16 << 10];
-            let read = rustix::io::read(&master, &mut buffer).unwrap();
-            drop(seen);
-            let text = String::from_utf8_lossy(&buffer[..read]);
+            drop(command);
+            let text = std::thread::scope(|scope| {
+                let reading = scope.spawn(|| read_terminal(&master));
+                assert!(child.wait().unwrap().success());
+                // The reader ends when no process has the terminal any more.
+                drop(seen);
+                reading.join().unwrap()
+            });
             assert_eq!(text.contains("\u{1b}["), shown, "{text:?}");
             assert_eq!(shown && text.contains(says), shown, "{text:?}");
         }
