@@ -1,9 +1,9 @@
 //! Model runtimes, which make sessions from verified bytes.
 
-mod attributes;
 mod declared_tensors;
 mod onnx;
 mod protobuf;
+mod rewrite;
 mod session_threads;
 mod trial;
 mod warm_up;

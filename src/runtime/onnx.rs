@@ -8,8 +8,8 @@ use std::sync::Arc;
 use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, Value, ValueOrView};
 use rten_tensor::prelude::*;
 
-use super::attributes;
 use super::declared_tensors::DeclaredTensors;
+use super::rewrite;
 use super::session_threads::SessionThreads;
 use super::weights::{self, ExternalFile, SplitModel};
 use super::{Runtime, RuntimeError};
@@ -100,7 +100,7 @@ impl Runtime for OnnxRuntime {
                 }
                 Err(model) => model,
             };
-            let model = attributes::complete(&model).unwrap_or(model);
+            let model = rewrite::rewrite(&model).unwrap_or(model);
             let unloadable =
                 |error: LoadError| RuntimeError::Unloadable(sanitize_for_log(error.to_string()));
             options.load(model).map_err(unloadable)

@@ -42,6 +42,7 @@ mod real_time;
 mod refusals;
 mod reload;
 mod repository;
+mod rewriting;
 mod rollout;
 mod scrape;
 mod scrub;
