@@ -1,6 +1,5 @@
 //! Model runtimes, which make sessions from verified bytes.
 
-mod attributes;
 mod auto;
 mod choice;
 mod claims;
@@ -10,6 +9,7 @@ mod onnx;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
 mod refusal;
+mod rewrite;
 mod session_threads;
 mod trial;
 mod warm_up;

@@ -10,11 +10,11 @@ use std::thread::ThreadId;
 use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, Value, ValueOrView};
 use rten_tensor::prelude::*;
 
-use super::attributes;
 use super::claims::Claims;
 use super::declared_tensors::DeclaredTensors;
 use super::default_threads;
 use super::manifest_outputs::declare_outputs;
+use super::rewrite;
 use super::session_threads::SessionThreads;
 use super::weights::{self, ExternalFile, SplitModel};
 use super::{Runtime, RuntimeError};
@@ -108,7 +108,7 @@ impl OnnxRuntime {
     /// The reason why a node satisfies no claim.
     #[doc(hidden)]
     pub fn lines_of_claims(&self, model: &[u8]) -> Result<Vec<usize>, RuntimeError> {
-        let model = attributes::complete(model).map_or(Cow::Borrowed(model), Cow::Owned);
+        let model = rewrite::rewrite(model).map_or(Cow::Borrowed(model), Cow::Owned);
         self.check_claims(&model, &[])
     }
 
@@ -170,7 +170,7 @@ impl Runtime for OnnxRuntime {
                 }
                 Err(model) => model,
             };
-            let model = attributes::complete(&model).unwrap_or(model);
+            let model = rewrite::rewrite(&model).unwrap_or(model);
             self.check_claims(&model, &external)?;
             for (number, (_, bytes)) in external.into_iter().enumerate() {
                 options.external_data(&external_name(number), bytes);

@@ -45,6 +45,7 @@ mod real_time;
 mod refusals;
 mod reload;
 mod repository;
+mod rewriting;
 mod rollout;
 mod runtimes;
 mod scrape;

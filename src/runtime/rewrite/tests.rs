@@ -1,5 +1,5 @@
 use clarity_testbed::onnx::{DataType, TensorProto, model_with_weights, node, value};
-use rten_onnx::onnx::ModelProto;
+use rten_onnx::onnx::{AttributeProto, ModelProto};
 use rten_onnx::protobuf::{DecodeMessage, ValueReader};
 
 use super::*;
@@ -40,28 +40,28 @@ fn attributes(model: &[u8]) -> Vec<(String, Vec<i64>)> {
 }
 
 #[test]
-fn complete_adds_the_defaults_of_the_standard() {
+fn rewrite_adds_the_defaults_of_the_standard() {
     let named = |pairs: &[(&str, &[i64])]| -> Vec<(String, Vec<i64>)> {
         let pairs = pairs.iter();
         pairs
             .map(|(name, integers)| ((*name).to_owned(), integers.to_vec()))
             .collect()
     };
-    let completed = complete(&model("Conv", &["x", "w"], &[4, 3, 5, 7])).unwrap();
+    let rewritten = rewrite(&model("Conv", &["x", "w"], &[4, 3, 5, 7])).unwrap();
     let expected: [(&str, &[i64]); 3] = [
         ("strides", &[1, 1]),
         ("dilations", &[1, 1]),
         ("pads", &[0, 0, 0, 0]),
     ];
-    assert_eq!(attributes(&completed), named(&expected));
-    let completed = complete(&model("LSTM", &["x", "x", "w"], &[1, 20, 5])).unwrap();
-    assert_eq!(attributes(&completed), named(&[("hidden_size", &[5])]));
-    let completed = complete(&model("QuantizeLinear", &["x", "w"], &[2])).unwrap();
-    assert_eq!(attributes(&completed), named(&[("axis", &[1])]));
+    assert_eq!(attributes(&rewritten), named(&expected));
+    let rewritten = rewrite(&model("LSTM", &["x", "x", "w"], &[1, 20, 5])).unwrap();
+    assert_eq!(attributes(&rewritten), named(&[("hidden_size", &[5])]));
+    let rewritten = rewrite(&model("QuantizeLinear", &["x", "w"], &[2])).unwrap();
+    assert_eq!(attributes(&rewritten), named(&[("axis", &[1])]));
 }
 
 #[test]
-fn completed_model_needs_no_change() {
+fn rewritten_model_needs_no_change() {
     for (operator, inputs, dims) in [
         ("Relu", &["x"][..], &[1][..]),
         ("Conv", &["x", "unknown"], &[1, 1, 2]),
@@ -69,16 +69,16 @@ fn completed_model_needs_no_change() {
         ("QuantizeLinear", &["x", "w"], &[]),
     ] {
         assert!(
-            complete(&model(operator, inputs, dims)).is_none(),
+            rewrite(&model(operator, inputs, dims)).is_none(),
             "{operator}"
         );
     }
-    let completed = complete(&model("Conv", &["x", "w"], &[1, 1, 2])).unwrap();
-    assert!(complete(&completed).is_none());
+    let rewritten = rewrite(&model("Conv", &["x", "w"], &[1, 1, 2])).unwrap();
+    assert!(rewrite(&rewritten).is_none());
 }
 
 #[test]
-fn complete_changes_nodes_of_nested_graphs_up_to_a_depth() {
+fn rewrite_changes_nodes_of_nested_graphs_up_to_a_depth() {
     let nested = |depth: usize| {
         let inner = model("Conv", &["x", "w"], &[1, 1, 2]);
         let fields = ProtoField::read_all(&inner, 0..inner.len()).unwrap();
@@ -105,27 +105,78 @@ fn complete_changes_nodes_of_nested_graphs_up_to_a_depth() {
         model
     };
     for depth in [1, 2, MAX_DEPTH] {
-        let completed = complete(&nested(depth)).unwrap();
-        let pads = completed.windows(4).filter(|window| window == b"pads");
+        let rewritten = rewrite(&nested(depth)).unwrap();
+        let pads = rewritten.windows(4).filter(|window| window == b"pads");
         assert_eq!(pads.count(), 1, "{depth}");
     }
-    assert!(complete(&nested(MAX_DEPTH + 1)).is_none());
+    assert!(rewrite(&nested(MAX_DEPTH + 1)).is_none());
 }
 
 #[test]
-fn complete_leaves_malformed_models_alone() {
+fn rewrite_leaves_malformed_models_alone() {
     let good = model("Conv", &["x", "w"], &[1, 1, 2]);
     for length in 0..good.len() {
         // Neither a panic nor an endless loop.
-        let _ = complete(&good[..length]);
+        let _ = rewrite(&good[..length]);
     }
     for place in 0..good.len() {
         for byte in [0, 0x7f, 0xff] {
             let mut changed = good.clone();
             changed[place] = byte;
-            let _ = complete(&changed);
+            let _ = rewrite(&changed);
         }
     }
-    assert!(complete(b"not a model").is_none());
-    assert!(complete(b"").is_none());
+    assert!(rewrite(b"not a model").is_none());
+    assert!(rewrite(b"").is_none());
+}
+
+#[test]
+fn new_names_differ_from_all_names_of_the_model() {
+    let model = model("Sign", &["rewritten.41"], &[1]);
+    let rewritten = parse(&rewrite(&model).unwrap()).graph.unwrap();
+    let outputs = rewritten.node.iter().flat_map(|node| &node.output);
+    let mut outputs: Vec<_> = outputs.cloned().collect();
+    assert_eq!(outputs.first().unwrap(), "rewritten.42");
+    assert_eq!(outputs.last().unwrap(), "y");
+    let count = outputs.len();
+    outputs.sort_unstable();
+    outputs.dedup();
+    assert_eq!(outputs.len(), count);
+    let full = format!("rewritten.{}", u64::MAX);
+    assert!(rewrite(&self::model("Sign", &[&full], &[1])).is_none());
+}
+
+#[test]
+fn rewrite_stays_within_the_limit_of_replacements() {
+    let nodes = (0..100_000).map(|_| node("Sign", &["x"], "y")).collect();
+    let many = clarity_testbed::onnx::model(
+        vec![value("x", DataType::FLOAT, &[1])],
+        nodes,
+        vec![value("y", DataType::FLOAT, &[1])],
+    );
+    assert!(rewrite(&many).is_none());
+}
+
+#[test]
+fn nodes_that_rten_computes_rightly_stay() {
+    let rewritten = |datatype, operator, axis| {
+        let mut node = node(operator, &["x"], "y");
+        node.attribute.push(AttributeProto {
+            name: Some("axis".to_owned()),
+            i: Some(axis),
+            ..Default::default()
+        });
+        let model = clarity_testbed::onnx::model(
+            vec![value("x", datatype, &[1, 2])],
+            vec![node],
+            vec![value("y", datatype, &[1, 2])],
+        );
+        let mut old = parse(&model);
+        old.opset_import[0].version = Some(11);
+        rewrite(&old.write_buf().unwrap()).is_some()
+    };
+    assert!(!rewritten(DataType::FLOAT, "Softmax", 1));
+    assert!(rewritten(DataType::FLOAT, "Softmax", 0));
+    assert!(!rewritten(DataType::INT64, "Sign", 0));
+    assert!(rewritten(DataType::FLOAT, "Sign", 0));
 }
