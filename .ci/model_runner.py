@@ -23,9 +23,9 @@ NUMPY = {datatype: numpy.dtype(name) for name, datatype in DATATYPES.items()}
 class Answer:
     """The answer to one run: a result of the protocol, or `crashed`, and the outputs by name."""
 
-    def __init__(self, result, stage, why, claims=(), outputs=None):
+    def __init__(self, result, stage, why, claims=(), outputs=None, runtime=""):
         self.result, self.stage, self.why = result, stage, why
-        self.claims, self.outputs = claims, outputs or {}
+        self.claims, self.outputs, self.runtime = claims, outputs or {}, runtime
 
 
 class ModelRunner:
@@ -90,7 +90,7 @@ class ModelRunner:
         header = json.loads(self.read(length, deadline))
         assert header["id"] == self.number, header
         outputs = {each["name"]: decode(each, self.read(each["bytes"], deadline)) for each in header["outputs"]}
-        return Answer(header["result"], header["stage"], header["why"], header["claims"], outputs)
+        return Answer(header["result"], header["stage"], header["why"], header["claims"], outputs, header["runtime"])
 
     def read(self, length, deadline):
         data = bytearray()

@@ -61,9 +61,10 @@ class Case:
         })
 
     def verdict(self, runner):
-        """Returns the verdict on all sets of inputs, and the reason or the claims."""
+        """Returns the verdict on all sets of inputs, and the reason, or the runtime."""
         names = [output.name for output in self.model.graph.output]
         model = self.model.SerializeToString()
+        runtime = ""
         for inputs, expected in self.sets:
             answer = runner.run(model, inputs)
             if answer.result == "panicked":
@@ -74,7 +75,8 @@ class Case:
             why = difference(names, expected, found, self.rtol, self.atol)
             if why:
                 return "wrong", why
-        return "right", ""
+            runtime = answer.runtime
+        return "right", runtime
 
 
 def is_carried(declared):

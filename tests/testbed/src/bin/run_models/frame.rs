@@ -26,7 +26,7 @@ pub(crate) struct RequestHeader {
     /// The number that the answer repeats.
     id: u64,
     pub(crate) runtime: RuntimeName,
-    /// Whether the runtime refuses models outside of its claims.
+    /// Whether rten refuses models outside of its claims.
     pub(crate) claims: bool,
     /// Whether nodes are rewritten before the load.
     pub(crate) rewrite: bool,
@@ -69,6 +69,8 @@ pub(crate) struct AnswerHeader {
     pub(crate) result: Outcome,
     /// The last step that began.
     pub(crate) stage: Stage,
+    /// The name of the runtime that loaded the model; empty if none did.
+    pub(crate) runtime: String,
     /// The error; empty if there is none.
     pub(crate) why: String,
     /// The lines of the claims that cover the model's nodes.
@@ -88,6 +90,7 @@ pub(crate) enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Stage {
+    Claims,
     Load,
     Run,
 }
@@ -99,6 +102,7 @@ impl RequestHeader {
             id: self.id,
             result,
             stage,
+            runtime: String::new(),
             why,
             claims: Vec::new(),
             outputs: Vec::new(),

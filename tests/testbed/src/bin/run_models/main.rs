@@ -7,7 +7,7 @@
 //! A request names the runtime. The model is loaded as a server loads it, and run once on the
 //! given inputs, which must fit the model's declaration. Outputs can contain NaN and infinities.
 //!
-//! With the feature `onnxruntime`, `--onnxruntime PATH` names the shared library of ONNX Runtime.
+//! `--list-claims` prints the claims of rten instead, one JSON object on each line. With the feature `onnxruntime`, `--onnxruntime PATH` names the shared library of ONNX Runtime.
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,8 @@ mod runtimes;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 
+use clarity::OnnxRuntime;
+
 use self::runner::Runner;
 use self::runtimes::Runtimes;
 
@@ -29,7 +31,10 @@ fn main() -> ExitCode {
     let done = match arguments[..] {
         [] => serve(Runtimes::new()),
         ["--onnxruntime", library] => Runtimes::with_library(library.as_ref()).and_then(serve),
-        ["--list-claims"] => Err(io::Error::other("--list-claims: not supported")),
+        ["--list-claims"] => {
+            let mut claims = OnnxRuntime::list_claims().into_iter();
+            claims.try_for_each(|claim| writeln!(io::stdout(), "{claim}"))
+        }
         _ => Err(io::Error::other(format!(
             "expected --list-claims, --onnxruntime PATH or no arguments, found {arguments:?}"
         ))),

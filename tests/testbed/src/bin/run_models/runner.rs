@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::elements;
 use crate::frame::{Answer, Outcome, Request, RequestHeader, Stage, TensorHeader};
 use crate::inputs::inputs;
-use crate::runtimes::Runtimes;
+use crate::runtimes::{Runtimes, rten};
 
 /// The place of the latest panic in the source code.
 static PANIC_PLACE: Mutex<String> = Mutex::new(String::new());
@@ -26,6 +26,15 @@ pub(crate) struct Runner {
     runtimes: Runtimes,
     directory: TempDir,
     model: ModelName,
+}
+
+/// A loaded model.
+struct Loaded {
+    session: Box<dyn Session>,
+    /// The name of its runtime.
+    runtime: String,
+    /// The lines of the claims that cover its nodes.
+    claims: Vec<usize>,
 }
 
 /// The reason why a request has no outputs.
@@ -59,24 +68,49 @@ impl Runner {
     /// Loads and runs the model of a request.
     pub(crate) fn answer(&self, request: Request) -> Answer {
         let header = &request.header;
-        match self.outputs(&request) {
-            Ok((specs, outputs)) => answered(header, &specs, &outputs),
+        let loaded = match self.load(&request) {
+            Ok(loaded) => loaded,
+            Err(failure) => return header.answer(failure.result, failure.stage, failure.why),
+        };
+        let mut answer = match run(&*loaded.session, &request) {
+            Ok(outputs) => answered(header, loaded.session.outputs(), &outputs),
             Err(failure) => header.answer(failure.result, failure.stage, failure.why),
-        }
+        };
+        answer.header.runtime = loaded.runtime;
+        answer.header.claims = loaded.claims;
+        answer
     }
 
-    fn outputs(&self, request: &Request) -> Result<(Vec<TensorSpec>, Vec<Tensor>), Failure> {
-        let runtime = self
-            .runtimes
-            .find(&request.header)
-            .map_err(Failure::of_load)?;
-        let version = self.version(&request.model).map_err(Failure::of_load)?;
-        let session = caught(Stage::Load, || runtime.load(version))?.map_err(Failure::at_load)?;
-        let inputs = inputs(session.inputs(), &request.header.inputs, &request.inputs);
-        let inputs = inputs.map_err(|why| Failure::new(Outcome::Refused, Stage::Run, why))?;
-        let outputs = caught(Stage::Run, || session.run(inputs))?.map_err(Failure::at_run)?;
-        check(&*session, &outputs)?;
-        Ok((session.outputs().to_vec(), outputs))
+    /// Loads a model with the first candidate of the runtime that does not refuse it, as a server
+    /// does.
+    fn load(&self, request: &Request) -> Result<Loaded, Failure> {
+        let header = &request.header;
+        let runtime = self.runtimes.find(header).map_err(Failure::of_load)?;
+        let candidates = match runtime.candidates() {
+            [] => std::slice::from_ref(&runtime),
+            candidates => candidates,
+        };
+        let mut refused = Failure::of_load("the runtime has no candidates".to_owned());
+        for candidate in candidates {
+            let version = self.version(&request.model).map_err(Failure::of_load)?;
+            let loaded = caught(Stage::Load, || candidate.load(version));
+            match loaded.and_then(|loaded| loaded.map_err(Failure::at_load)) {
+                Ok(session) => {
+                    let runtime = candidate.id().name;
+                    let claims = match &*runtime {
+                        "rten" => rten(header).lines_of_claims(&request.model),
+                        _ => Ok(Vec::new()),
+                    };
+                    return Ok(Loaded {
+                        session,
+                        runtime,
+                        claims: claims.map_err(Failure::at_load)?,
+                    });
+                }
+                Err(failure) => refused = failure,
+            }
+        }
+        Err(refused)
     }
 
     fn version(&self, bytes: &[u8]) -> Result<VerifiedVersion, String> {
@@ -86,6 +120,15 @@ impl Runner {
         let version = store.open_unverified(&self.model, Version::FIRST);
         version.map_err(|error| error.to_string())
     }
+}
+
+/// Runs a loaded model on the inputs of a request.
+fn run(session: &dyn Session, request: &Request) -> Result<Vec<Tensor>, Failure> {
+    let inputs = inputs(session.inputs(), &request.header.inputs, &request.inputs);
+    let inputs = inputs.map_err(|why| Failure::new(Outcome::Refused, Stage::Run, why))?;
+    let outputs = caught(Stage::Run, || session.run(inputs))?.map_err(Failure::at_run)?;
+    check(session, &outputs)?;
+    Ok(outputs)
 }
 
 /// Runs `work`, and turns a panic into a failure of `stage`.
@@ -171,7 +214,13 @@ impl Failure {
             RuntimeError::Panicked(why) => {
                 Self::new(Outcome::Panicked, Stage::Load, with_place(&why))
             }
-            other => Self::new(Outcome::Refused, Stage::Load, other.to_string()),
+            other => {
+                let stage = match other {
+                    RuntimeError::Unclaimed { .. } => Stage::Claims,
+                    _ => Stage::Load,
+                };
+                Self::new(Outcome::Refused, stage, other.to_string())
+            }
         }
     }
 

@@ -3,25 +3,22 @@
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
-use clarity::{OnnxRuntime, Runtime};
+use clarity::{AutoRuntime, ClaimsCheck, OnnxRuntime, Runtime};
 
 use crate::frame::{RequestHeader, RuntimeName};
 
 /// The runtimes of this process. Each runs a model on one thread.
 #[derive(Debug)]
 pub(crate) struct Runtimes {
-    rten: OnnxRuntime,
-    onnxruntime: Option<Box<dyn Runtime>>,
+    onnxruntime: Option<Arc<dyn Runtime>>,
 }
 
 impl Runtimes {
     /// rten alone.
     pub(crate) fn new() -> Self {
-        Self {
-            rten: OnnxRuntime::new().threads(NonZeroUsize::MIN),
-            onnxruntime: None,
-        }
+        Self { onnxruntime: None }
     }
 
     /// rten, and ONNX Runtime from a shared library.
@@ -30,38 +27,49 @@ impl Runtimes {
     ///
     /// When the library cannot be loaded, or this program is built without ONNX Runtime.
     pub(crate) fn with_library(library: &Path) -> io::Result<Self> {
-        let onnxruntime = Some(onnxruntime(library)?);
         Ok(Self {
-            onnxruntime,
-            ..Self::new()
+            onnxruntime: Some(onnxruntime(library)?),
         })
     }
 
     /// The runtime that a request names.
-    pub(crate) fn find(&self, header: &RequestHeader) -> Result<&dyn Runtime, String> {
-        let not_supported = || "not supported".to_owned();
-        if header.claims || !header.rewrite || header.dropped.is_some() {
-            return Err(not_supported());
+    pub(crate) fn find(&self, header: &RequestHeader) -> Result<Arc<dyn Runtime>, String> {
+        if !header.rewrite {
+            return Err("not supported".to_owned());
         }
-        match header.runtime {
-            RuntimeName::Rten => Ok(&self.rten),
-            RuntimeName::OnnxRuntime => self.onnxruntime.as_deref().ok_or_else(not_supported),
-            RuntimeName::Auto => Err(not_supported()),
-        }
+        let onnxruntime = || {
+            let library = "expected the argument --onnxruntime PATH".to_owned();
+            self.onnxruntime.clone().ok_or(library)
+        };
+        Ok(match header.runtime {
+            RuntimeName::Rten => Arc::new(rten(header)),
+            RuntimeName::OnnxRuntime => onnxruntime()?,
+            RuntimeName::Auto => Arc::new(AutoRuntime::new(Arc::new(rten(header)), onnxruntime()?)),
+        })
     }
 }
 
+/// rten with the claims of a request.
+pub(crate) fn rten(header: &RequestHeader) -> OnnxRuntime {
+    let claims = match (header.claims, header.dropped) {
+        (false, _) => ClaimsCheck::Off,
+        (true, None) => ClaimsCheck::Whole,
+        (true, Some(condition)) => ClaimsCheck::Without(condition),
+    };
+    OnnxRuntime::new().threads(NonZeroUsize::MIN).claims(claims)
+}
+
 #[cfg(feature = "onnxruntime")]
-fn onnxruntime(library: &Path) -> io::Result<Box<dyn Runtime>> {
+fn onnxruntime(library: &Path) -> io::Result<Arc<dyn Runtime>> {
     use clarity::{Digest, OnnxRuntimeLibrary};
 
     let digest = Digest::of(&std::fs::read(library)?);
     let runtime = OnnxRuntimeLibrary::open(library, digest).map_err(io::Error::other)?;
-    Ok(Box::new(runtime.threads(NonZeroUsize::MIN)))
+    Ok(Arc::new(runtime.threads(NonZeroUsize::MIN)))
 }
 
 #[cfg(not(feature = "onnxruntime"))]
-fn onnxruntime(_library: &Path) -> io::Result<Box<dyn Runtime>> {
+fn onnxruntime(_library: &Path) -> io::Result<Arc<dyn Runtime>> {
     Err(io::Error::other(
         "expected a build with the feature onnxruntime",
     ))
