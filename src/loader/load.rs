@@ -26,7 +26,7 @@ pub(crate) enum LoadError {
     Verify(#[from] VerifyError),
     #[error("{error}")]
     Runtime {
-        error: RuntimeError,
+        error: Box<RuntimeError>,
         /// The runtimes that do not load the version.
         refusals: Vec<RuntimeRefusal>,
     },
@@ -74,10 +74,7 @@ impl LoadError {
                 Some(QuarantineCause::Corrupt)
             }
             Self::Vetting(error) if error.is_lasting() => Some(QuarantineCause::Incompatible),
-            Self::Runtime {
-                error: RuntimeError::OtherRuntime(_),
-                ..
-            } => None,
+            Self::Runtime { error, .. } if matches!(**error, RuntimeError::OtherRuntime(_)) => None,
             Self::Runtime { .. } => Some(QuarantineCause::Incompatible),
             _ => None,
         }
@@ -86,7 +83,7 @@ impl LoadError {
     fn of_runtime(runtime: &dyn Runtime, error: RuntimeError) -> Self {
         Self::Runtime {
             refusals: RuntimeRefusal::all_of(runtime, &error),
-            error,
+            error: Box::new(error),
         }
     }
 

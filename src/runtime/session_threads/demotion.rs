@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::thread::{self, Builder, ThreadId};
+use std::thread::{Builder, ThreadId};
 use std::time::Duration;
 
 use super::{Queue, Shared};
@@ -38,8 +38,13 @@ impl Shared {
     /// Demotes abandoned runs until there are none.
     fn demote_abandoned(self: Arc<Self>) {
         loop {
-            thread::sleep(self.grace());
-            self.lock().demote();
+            let is_under_way = |queue: &mut Queue| queue.runs.has_abandoned() && !queue.is_over();
+            let waited = self
+                .ended
+                .wait_timeout_while(self.lock(), self.grace(), is_under_way);
+            let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            queue.demote();
+            drop(queue);
             self.replace_threads();
             let mut queue = self.lock();
             while queue.runs.has_abandoned() && !queue.runs.has_room() && !queue.is_over() {

@@ -1,12 +1,13 @@
 use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Instant;
+use std::thread;
 
 use rten::ThreadPool;
 
 use super::super::SessionThreads;
 use super::*;
 use crate::session::Work;
+use crate::stopwatch::Stopwatch;
 use crate::system_thread::SystemThread;
 
 /// The duration of a long run, in microseconds.
@@ -66,7 +67,7 @@ fn run<T: Send + 'static>(
 }
 
 fn until(description: &str, mut condition: impl FnMut() -> bool) {
-    let began = Instant::now();
+    let began = Stopwatch::start();
     while !condition() {
         assert!(
             began.elapsed() < LIMIT,
