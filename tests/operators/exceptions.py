@@ -4,9 +4,31 @@ import numpy as np
 
 import oracle
 
+SUMS = "the order of additions decides between NaN and infinities"
+CLAMPED = "clamps the inputs of activations"
 # Operators that ONNX Runtime 1.32 computes in its own way for NaN or infinities: maxima ignore
 # NaN in some shapes, begin at the lowest finite number, and numbers of no integer are cast.
 NOT_FINITE = {
+    "Conv": SUMS,
+    "ConvTranspose": SUMS,
+    "MatMul": SUMS,
+    "Gemm": SUMS,
+    "Einsum": SUMS,
+    "CumSum": SUMS,
+    "ReduceSum": SUMS,
+    "ReduceMean": SUMS,
+    "ReduceSumSquare": SUMS,
+    "ReduceL1": SUMS,
+    "ReduceL2": SUMS,
+    "AveragePool": SUMS,
+    "GlobalAveragePool": SUMS,
+    "InstanceNormalization": SUMS,
+    "LayerNormalization": SUMS,
+    "RMSNormalization": SUMS,
+    "Attention": SUMS,
+    "LSTM": CLAMPED,
+    "GRU": CLAMPED,
+    "RNN": CLAMPED,
     "MaxPool": "ignores NaN, and gives the lowest number for negative infinities",
     "GlobalMaxPool": "ignores NaN in some shapes",
     "ReduceMax": "ignores NaN in some shapes",

@@ -17,6 +17,19 @@ onnxruntime.set_default_logger_severity(4)
 warnings.filterwarnings("ignore")
 np.seterr(all="ignore")
 
+# Operators that `onnx.reference` computes rightly, and ONNX Runtime has no kernel of DOUBLE for.
+PRECISE_BY_REFERENCE = {
+    "BatchNormalization",
+    "Cast",
+    "Constant",
+    "Conv",
+    "ConvTranspose",
+    "GroupNormalization",
+    "Identity",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "RMSNormalization",
+}
 TO_DOUBLE = {TensorProto.FLOAT: TensorProto.DOUBLE}
 
 
@@ -105,6 +118,11 @@ def precise_answer(model, feeds):
     try:
         results = onnxruntime_answer(wide, wide_feeds)
     except Refused:
+        if not {node.op_type for node in model.graph.node} <= PRECISE_BY_REFERENCE:
+            raise
+        # The operators compute the same in old versions, of which the reference lacks some.
+        for opset in wide.opset_import:
+            opset.version = max(opset.version, 22) if opset.domain == "" else opset.version
         results = reference_answer(wide, wide_feeds)
     return [r.astype(np.float32) if r.dtype == np.float64 else r for r in results]
 

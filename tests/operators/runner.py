@@ -1,5 +1,6 @@
 """The project's runtimes, by the program `run_models` and its pipe."""
 
+import importlib.util
 import json
 import os
 import select
@@ -49,13 +50,16 @@ class Runner:
     """A running `run_models`; it is started anew after it crashed."""
 
     def __init__(self, program, runtime="rten", claims=True, rewrite=True):
-        self.program, self.runtime, self.claims, self.rewrite = program, runtime, claims, rewrite
+        self.command = [program]
+        if runtime != "rten":
+            self.command += ["--onnxruntime", library()]
+        self.runtime, self.claims, self.rewrite = runtime, claims, rewrite
         self.process, self.number = None, 0
 
     def start(self):
         environment = dict(os.environ, ORT_DISABLE_TELEMETRY="1", RUST_BACKTRACE="0")
         self.process = subprocess.Popen(
-            [self.program],
+            self.command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -155,6 +159,15 @@ def decode(output, payload):
     array = np.empty(len(texts), dtype=object)
     array[:] = texts
     return array.reshape(output["shape"])
+
+
+def library():
+    """ONNX Runtime's shared library in its Python package."""
+    place = importlib.util.find_spec("onnxruntime").origin
+    found = sorted(Path(place).parent.glob("capi/libonnxruntime.so*"))
+    if not found:
+        raise FileNotFoundError(f"expected capi/libonnxruntime.so* beside {place}")
+    return str(found[0])
 
 
 def claims_of(program):

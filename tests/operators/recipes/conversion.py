@@ -103,7 +103,11 @@ def linear(b):
         inputs.append(zero_point(b, dtype, scales))
     attributes = {"axis": given, "block_size": block}
     if quantise and version >= 19:
-        attributes["saturate"] = b.maybe([0, 1], 0.1)
+        attributes["saturate"] = b.maybe([0, 1], 0.25)
+    if b.has("precision"):
+        attributes["precision"] = b.maybe([0, 1], 0.3)
+    if not quantise and b.has("output_dtype"):
+        attributes["output_dtype"] = b.maybe([0, schemas.element_type(of)], 0.4)
     if quantise and version >= 21 and not with_zero and draw.chance(0.4):
         attributes["output_dtype"] = schemas.element_type(dtype)
     b.op(inputs, attributes)

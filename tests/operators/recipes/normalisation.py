@@ -42,10 +42,11 @@ def batch(b):
     if b.version == 1:
         given["consumed_inputs"] = [0, 0, 0, 1, 1]
     if b.version < 9:
-        given["spatial"] = b.maybe([1], 0.4)
+        given["spatial"] = b.maybe([0, 1], 0.3)
     if b.version >= 14:
-        given["training_mode"] = b.maybe([0], 0.4)
-    b.op([x, *weights], given)
+        given["training_mode"] = b.maybe([0, 0, 1], 0.4)
+    outputs = 3 if given.get("training_mode") and draw.chance(0.7) else 1
+    b.op([x, *weights], given, outputs)
 
 
 @recipe("InstanceNormalization")
