@@ -10,16 +10,20 @@ mod import;
 mod info;
 mod list;
 mod logs;
+mod onnxruntime;
 mod open_files;
 mod probe;
 mod progress;
 mod quarantine;
 mod remove;
 mod rollback;
+mod runtime;
 mod runtimes;
 mod serve;
 mod stop_signals;
 mod table;
+#[cfg(feature = "onnxruntime")]
+mod telemetry;
 mod verify;
 mod vetting;
 
@@ -77,6 +81,26 @@ enum Command {
     /// Load and run the version on standard input, on behalf of another process
     #[command(name = vetting::COMMAND, hide = true)]
     Vet(runtimes::RuntimeArgs),
+    Runtime(runtime::RuntimeCommand),
+    /// Load a library of ONNX Runtime, on behalf of another process
+    #[command(name = runtime::LOAD_COMMAND, hide = true)]
+    LoadLibrary(onnxruntime::OnnxRuntimeArgs),
+}
+
+#[cfg(feature = "onnxruntime")]
+impl Command {
+    /// Whether the command can load ONNX Runtime into this process.
+    fn needs_library(&self) -> bool {
+        match self {
+            Self::Serve(serve) => serve.vetting.needs_library(),
+            Self::Add(add) => add.vetting.needs_library(),
+            Self::Probe(probe) => probe.vetting.needs_library(),
+            Self::Import(import) => import.vetting.needs_library(),
+            Self::Vet(runtimes) => runtimes.needs_library(),
+            Self::LoadLibrary(_) => true,
+            _ => false,
+        }
+    }
 }
 
 /// The directory of the models.
@@ -120,6 +144,13 @@ pub fn run() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
+    #[cfg(feature = "onnxruntime")]
+    if command.needs_library()
+        && let Err(error) = telemetry::turn_off()
+    {
+        let _ = writeln!(io::stderr(), "error: {error}");
+        return ExitCode::FAILURE;
+    }
     let result = match command {
         Command::Serve(serve) => serve.run(),
         Command::Add(add) => add.run(),
@@ -133,6 +164,8 @@ pub fn run() -> ExitCode {
         Command::Remove(remove) => remove.run(),
         Command::Import(import) => import.run(),
         Command::Vet(runtimes) => vetting::vet(&runtimes),
+        Command::Runtime(runtime) => runtime.run(),
+        Command::LoadLibrary(library) => runtime::load_library(&library),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -115,6 +115,17 @@ impl Hasher {
     }
 }
 
+/// The digest of a regular file.
+#[cfg(feature = "cli")]
+pub(crate) fn digest_of_file(path: &std::path::Path) -> io::Result<Digest> {
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("expected a regular file"));
+    }
+    let mut hasher = Hasher::new();
+    hasher.read(&mut std::fs::File::open(path)?)?;
+    Ok(hasher.finish())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -37,7 +37,7 @@ pub(super) struct Add {
     #[command(flatten)]
     models: ModelsArg,
     #[command(flatten)]
-    vetting: VettingArgs,
+    pub(super) vetting: VettingArgs,
     /// A prediction request as JSON, in the form that clients send. The model's answer is recorded
     /// with the request. Servers serve the version only if it gives the same answer again. The file
     /// may also contain the expected `outputs`, and a `tolerance` {"relative": …, "absolute": …}

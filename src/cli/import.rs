@@ -35,7 +35,7 @@ pub(super) struct Import {
     #[command(flatten)]
     models: ModelsArg,
     #[command(flatten)]
-    vetting: VettingArgs,
+    pub(super) vetting: VettingArgs,
     /// Publish without loading the versions first
     #[arg(long)]
     no_check: bool,

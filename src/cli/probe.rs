@@ -30,7 +30,7 @@ pub(super) struct ProbeCommand {
     #[command(flatten)]
     models: ModelsArg,
     #[command(flatten)]
-    vetting: VettingArgs,
+    pub(super) vetting: VettingArgs,
     /// Override the number of dimensions of an output that the model declares wrongly; `any` if the
     /// number varies. May be repeated
     #[arg(long = "output-rank", value_name = "OUTPUT=RANK")]

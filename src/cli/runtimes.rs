@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use super::onnxruntime::OnnxRuntimeArgs;
 use crate::{AutoRuntime, OnnxRuntime, Runtime};
 
 #[derive(Args, Clone, Debug)]
@@ -13,6 +14,8 @@ pub(super) struct RuntimeArgs {
     /// if ONNX Runtime is installed
     #[arg(long = "runtime", value_name = "RUNTIME", default_value = "auto")]
     selected: SelectedRuntime,
+    #[command(flatten)]
+    onnxruntime: OnnxRuntimeArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -34,26 +37,40 @@ impl RuntimeArgs {
     ) -> Result<Arc<dyn Runtime>, String> {
         let second = match self.selected {
             SelectedRuntime::Rten => None,
-            SelectedRuntime::Auto | SelectedRuntime::Onnxruntime => onnxruntime(threads)?,
+            SelectedRuntime::Auto | SelectedRuntime::Onnxruntime => {
+                self.onnxruntime.runtime(threads)?
+            }
         };
         match (self.selected, second) {
             (SelectedRuntime::Onnxruntime, Some(second)) => Ok(second),
             (SelectedRuntime::Onnxruntime, None) => {
-                Err("--runtime onnxruntime: ONNX Runtime is not a part of this program".to_owned())
+                Err("--runtime onnxruntime: no ONNX Runtime (see `clarity runtime`)".to_owned())
             }
             (_, Some(second)) => Ok(Arc::new(AutoRuntime::new(rten(threads), second))),
             (_, None) => Ok(rten(threads)),
         }
     }
 
+    /// Whether the selected runtime can need ONNX Runtime.
+    pub(super) fn needs_library(&self) -> bool {
+        // The command itself reports an error.
+        let library = || self.onnxruntime.library();
+        self.selected != SelectedRuntime::Rten && library().is_ok_and(|library| library.is_some())
+    }
+
     /// The arguments that select the same runtime in another process.
-    pub(super) fn to_args(&self) -> [&'static str; 2] {
-        let selected = match self.selected {
-            SelectedRuntime::Auto => "auto",
-            SelectedRuntime::Rten => "rten",
-            SelectedRuntime::Onnxruntime => "onnxruntime",
+    ///
+    /// # Errors
+    ///
+    /// When the library of ONNX Runtime cannot be named.
+    pub(super) fn to_args(&self) -> Result<Vec<String>, String> {
+        let (selected, library) = match self.selected {
+            SelectedRuntime::Auto => ("auto", self.onnxruntime.to_args()?),
+            SelectedRuntime::Rten => ("rten", Vec::new()),
+            SelectedRuntime::Onnxruntime => ("onnxruntime", self.onnxruntime.to_args()?),
         };
-        ["--runtime", selected]
+        let selected = ["--runtime", selected].map(str::to_owned);
+        Ok(selected.into_iter().chain(library).collect())
     }
 }
 
@@ -63,9 +80,4 @@ fn rten(threads: Option<NonZeroUsize>) -> Arc<dyn Runtime> {
         Some(threads) => runtime.threads(threads),
         None => runtime,
     })
-}
-
-/// ONNX Runtime, if it is installed.
-fn onnxruntime(_threads: Option<NonZeroUsize>) -> Result<Option<Arc<dyn Runtime>>, String> {
-    Ok(None)
 }

@@ -126,7 +126,7 @@ pub(super) struct Serve {
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_duration)]
     scrub_pause: Duration,
     #[command(flatten)]
-    vetting: VettingArgs,
+    pub(super) vetting: VettingArgs,
     #[command(flatten)]
     logs: LogArgs,
 }

@@ -60,12 +60,18 @@ impl VettingArgs {
         limits.check()?;
         Ok(match self.mode {
             VettingMode::Child => {
-                let mut args = vec![COMMAND];
-                args.extend(self.runtimes.to_args());
+                let runtime = self.runtimes.to_args()?;
+                let runtime = runtime.iter().map(String::as_str);
+                let args: Vec<&str> = std::iter::once(COMMAND).chain(runtime).collect();
                 Vetting::child(this_program()?, &args, limits)
             }
             VettingMode::InProcess => Vetting::in_process_within(limits.warm_up),
         })
+    }
+
+    /// Whether a run of this command can need ONNX Runtime.
+    pub(super) fn needs_library(&self) -> bool {
+        self.runtimes.needs_library()
     }
 
     /// The runtime that loads versions, with `threads` threads for each session.
@@ -117,7 +123,7 @@ impl VettingArgs {
 /// an upgrade has replaced the file on disk.
 // After an upgrade on disk, an executable of the new release must not vet the models of this
 // server.
-fn this_program() -> std::io::Result<PathBuf> {
+pub(super) fn this_program() -> std::io::Result<PathBuf> {
     match cfg!(target_os = "linux") {
         true => Ok("/proc/self/exe".into()),
         false => std::env::current_exe(),

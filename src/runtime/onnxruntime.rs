@@ -2,22 +2,23 @@
 
 mod library;
 mod one_node_model;
+mod running;
 mod session;
 mod values;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use ort::environment::Environment;
-
 pub use self::library::LibraryError;
+use self::library::Loaded;
 use self::session::OnnxRuntimeSession;
 use super::declared_tensors::DeclaredTensors;
 use super::default_threads;
 use super::manifest_outputs::declare_outputs;
 use super::weights::verified_model;
 use super::{Runtime, RuntimeError};
-use crate::{Digest, VerifiedVersion};
+use crate::sanitize::sanitize_for_log;
+use crate::{Digest, RuntimeId, VerifiedVersion};
 
 /// Runs ONNX models with [ONNX Runtime](https://onnxruntime.ai), in this process.
 ///
@@ -35,8 +36,7 @@ use crate::{Digest, VerifiedVersion};
 // runs of one session are not safe in each build of ONNX Runtime.
 #[derive(Clone, Debug)]
 pub struct OnnxRuntimeLibrary {
-    environment: Environment,
-    digest: Digest,
+    loaded: Loaded,
     threads: NonZeroUsize,
 }
 
@@ -55,8 +55,7 @@ impl OnnxRuntimeLibrary {
     /// See [`LibraryError`].
     pub fn open(path: &Path, expected: Digest) -> Result<Self, LibraryError> {
         Ok(Self {
-            environment: library::load(path, expected)?,
-            digest: expected,
+            loaded: library::load(path, expected)?,
             threads: default_threads(),
         })
     }
@@ -69,11 +68,25 @@ impl OnnxRuntimeLibrary {
 
     /// The SHA-256 of the library.
     pub fn digest(&self) -> Digest {
-        self.digest
+        self.loaded.digest
+    }
+
+    /// The version of the library, such as `1.32.0`; empty if it is unknown.
+    pub fn version(&self) -> &str {
+        &self.loaded.version
+    }
+
+    /// Runs a small model.
+    pub(crate) fn self_test(&self) -> Result<(), String> {
+        session::self_test(&self.loaded.environment).map_err(sanitize_for_log)
     }
 }
 
 impl Runtime for OnnxRuntimeLibrary {
+    fn id(&self) -> RuntimeId {
+        RuntimeId::new("onnxruntime", self.version())
+    }
+
     fn load(&self, version: VerifiedVersion) -> Result<Box<dyn crate::Session>, RuntimeError> {
         let (manifest, files) = version.into_parts();
         let model = verified_model(&manifest, files).map_err(RuntimeError::Unloadable)?;
@@ -81,7 +94,7 @@ impl Runtime for OnnxRuntimeLibrary {
         // The crate `ort` panics at some types that are no tensors.
         declared.check_types()?;
         let mut session =
-            OnnxRuntimeSession::load(&self.environment, model, &declared, self.threads)?;
+            OnnxRuntimeSession::load(&self.loaded.environment, model, &declared, self.threads)?;
         declare_outputs(session.outputs_mut(), &manifest)?;
         Ok(Box::new(session))
     }

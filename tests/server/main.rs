@@ -34,6 +34,12 @@ mod model_config;
 mod nonfinite;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
+#[cfg(all(feature = "onnxruntime", target_os = "linux"))]
+mod onnxruntime_calls;
+#[cfg(all(feature = "onnxruntime", unix))]
+mod onnxruntime_library;
+#[cfg(feature = "onnxruntime")]
+mod onnxruntime_runs;
 mod operator;
 mod poisonous_inputs;
 mod policy;

@@ -5,7 +5,7 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clarity::{Digest, LibraryError, OnnxRuntimeLibrary, Reason, Server, VersionStatus};
+use clarity::{Digest, OnnxRuntimeLibrary, Reason, Server, VersionStatus};
 use rten_onnx::onnx::{TypeProto, TypeProtoSequence};
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use clarity_testbed::*;
 /// The variable with the path of the library.
 const LIBRARY: &str = "CLARITY_ONNXRUNTIME";
 
-fn library_path() -> Option<PathBuf> {
+pub(super) fn library_path() -> Option<PathBuf> {
     let path = std::env::var_os(LIBRARY);
     if path.is_none() {
         println!("SKIPPED: {LIBRARY} names no shared library of ONNX Runtime");
@@ -27,7 +27,7 @@ fn library_path() -> Option<PathBuf> {
 }
 
 /// The library, loaded into this process; `None` if there is none.
-fn library() -> Option<OnnxRuntimeLibrary> {
+pub(super) fn library() -> Option<OnnxRuntimeLibrary> {
     let path = library_path()?;
     let digest = Digest::of(&fs::read(&path).unwrap());
     Some(OnnxRuntimeLibrary::open(&path, digest).unwrap_or_else(|error| panic!("{error}")))
@@ -38,7 +38,7 @@ async fn serve_by(library: &OnnxRuntimeLibrary, models: &Repository) -> (Server,
     start(builder.runtime(library.clone()).executor(clarity::Inline)).await
 }
 
-fn one_node(
+pub(super) fn one_node(
     input: ValueInfoProto,
     operator: &str,
     output: ValueInfoProto,
@@ -323,31 +323,4 @@ async fn concurrent_runs_get_their_own_answers() {
             request(round + 5)
         );
     }
-}
-
-#[test]
-fn library_with_another_digest_is_not_loaded() {
-    let Some(path) = library_path() else { return };
-    let other = Digest::of(b"another file");
-    let directory = tempfile::tempdir().unwrap();
-    let changed = directory.path().join("libonnxruntime.so");
-    let mut bytes = fs::read(&path).unwrap();
-    let expected = Digest::of(&bytes);
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&changed, &bytes).unwrap();
-    // Another test may have loaded the library before.
-    let is_refused = |error: &LibraryError| {
-        matches!(
-            error,
-            LibraryError::DigestMismatch { .. } | LibraryError::OtherLoaded { .. }
-        )
-    };
-    let error = OnnxRuntimeLibrary::open(&path, other).unwrap_err();
-    assert!(is_refused(&error), "{error}");
-    if let LibraryError::DigestMismatch { found, .. } = error {
-        assert_eq!(found, expected);
-    }
-    let error = OnnxRuntimeLibrary::open(&changed, other).unwrap_err();
-    assert!(is_refused(&error), "{error}");
 }

@@ -67,24 +67,31 @@ pub enum LibraryError {
     },
 }
 
-/// The library that this process has loaded. The environment is absent if its creation failed.
-static LOADED: Mutex<Option<(Digest, Option<Environment>)>> = Mutex::new(None);
+/// The library that this process has loaded.
+#[derive(Clone, Debug)]
+pub(super) struct Loaded {
+    pub(super) digest: Digest,
+    /// Empty if it is unknown.
+    pub(super) version: String,
+    pub(super) environment: Environment,
+}
+
+/// What this process has loaded: the digest, and the library if its environment was created.
+static LOADED: Mutex<Option<(Digest, Option<Loaded>)>> = Mutex::new(None);
 
 /// Loads the library at `path` if its digest is `expected`, and creates its environment. Returns
-/// the present environment if the library with this digest is already loaded.
-pub(super) fn load(path: &Path, expected: Digest) -> Result<Environment, LibraryError> {
+/// the loaded library if it has this digest.
+pub(super) fn load(path: &Path, expected: Digest) -> Result<Loaded, LibraryError> {
     if !onnxruntime_telemetry::is_off() {
         return Err(LibraryError::Telemetry);
     }
-    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut slot = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
     let unloadable = |why: String| LibraryError::Unloadable {
         path: path.to_owned(),
         why: sanitize_for_log(why),
     };
-    match &*loaded {
-        Some((digest, Some(environment))) if *digest == expected => {
-            return Ok(environment.clone());
-        }
+    match &*slot {
+        Some((digest, Some(loaded))) if *digest == expected => return Ok(loaded.clone()),
         Some((digest, None)) if *digest == expected => {
             return Err(unloadable("its environment cannot be created".to_owned()));
         }
@@ -97,16 +104,19 @@ pub(super) fn load(path: &Path, expected: Digest) -> Result<Environment, Library
         None => {}
     }
     let verified = VerifiedLibrary::read(path, expected)?;
-    let builder = ort::init_from(verified.path()).map_err(|error| unloadable(error.to_string()))?;
+    let builder = ort::init_from(&verified.path).map_err(|error| unloadable(error.to_string()))?;
     // From here on, the process has this library, even if it has no environment.
-    let loaded = loaded.insert((expected, None));
+    let (_, slot) = slot.insert((expected, None));
     let builder = builder.with_telemetry(false).with_logger(Arc::new(log));
-    let environment = builder
-        .build()
-        .map_err(|error| unloadable(error.to_string()))?;
+    let environment = builder.build();
+    let environment = environment.map_err(|error| unloadable(error.to_string()))?;
     environment.set_log_level(LogLevel::Error);
-    loaded.1 = Some(environment.clone());
-    Ok(environment)
+    let loaded = Loaded {
+        digest: expected,
+        version: verified.version,
+        environment,
+    };
+    Ok(slot.insert(loaded).clone())
 }
 
 /// Logs a message of ONNX Runtime. An error is also the result of a call, so the log needs no
@@ -120,18 +130,15 @@ fn log(level: LogLevel, _category: &str, _id: &str, place: &str, message: &str) 
 
 /// A library whose bytes have the expected digest.
 struct VerifiedLibrary {
+    /// The place where the loader finds the verified bytes.
     path: PathBuf,
+    version: String,
     /// The memory that `path` leads to.
     #[cfg(target_os = "linux")]
     _memory: File,
 }
 
 impl VerifiedLibrary {
-    /// Where the loader finds the verified bytes.
-    fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Copies the library into sealed memory, and hashes the copied bytes.
     // A hash of the file itself would not be enough: the loader maps the file, and sees each later
     // change of it.
@@ -147,18 +154,19 @@ impl VerifiedLibrary {
             let memory = memfd_create("onnxruntime", sealable | MemfdFlags::EXEC)
                 .or_else(|_| memfd_create("onnxruntime", sealable))?;
             let mut memory = File::from(memory);
-            let found = copy(path, &mut memory)?;
+            let copied = Copied::make(path, &mut memory)?;
             let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
             fcntl_add_seals(&memory, seals)?;
-            Ok((memory, found))
+            Ok((memory, copied))
         };
-        let (memory, found) = copied().map_err(|source| LibraryError::Io {
+        let (memory, copied) = copied().map_err(|source| LibraryError::Io {
             path: path.to_owned(),
             source,
         })?;
-        check(path, expected, found)?;
+        copied.check(path, expected)?;
         Ok(Self {
             path: format!("/proc/self/fd/{}", memory.as_raw_fd()).into(),
+            version: copied.version(),
             _memory: memory,
         })
     }
@@ -166,43 +174,87 @@ impl VerifiedLibrary {
     /// Hashes the file. The loader opens the file again.
     #[cfg(not(target_os = "linux"))]
     fn read(path: &Path, expected: Digest) -> Result<Self, LibraryError> {
-        let absolute = std::path::absolute(path)
-            .and_then(|absolute| Ok((copy(path, &mut io::sink())?, absolute)));
-        let (found, absolute) = absolute.map_err(|source| LibraryError::Io {
+        let read = std::path::absolute(path)
+            .and_then(|absolute| Ok((Copied::make(path, &mut io::sink())?, absolute)));
+        let (copied, absolute) = read.map_err(|source| LibraryError::Io {
             path: path.to_owned(),
             source,
         })?;
-        check(path, expected, found)?;
-        Ok(Self { path: absolute })
+        copied.check(path, expected)?;
+        Ok(Self {
+            path: absolute,
+            version: copied.version(),
+        })
     }
 }
 
-fn check(path: &Path, expected: Digest, found: Digest) -> Result<(), LibraryError> {
-    match found == expected {
-        true => Ok(()),
-        false => Err(LibraryError::DigestMismatch {
-            path: path.to_owned(),
-            expected,
-            found,
-        }),
-    }
+/// A file that was copied, and hashed in the same pass.
+struct Copied {
+    digest: Digest,
+    /// The beginning of the file, where the names of its symbols are.
+    head: Vec<u8>,
 }
 
-/// Copies a file, and hashes the copied bytes in the same pass.
-fn copy(from: &Path, to: &mut impl io::Write) -> io::Result<Digest> {
-    let mut from = open(from)?;
-    let mut hasher = Hasher::new();
-    let mut chunk = vec![0; 1 << 20];
-    loop {
-        match from.read(&mut chunk) {
-            Ok(0) => return Ok(hasher.finish()),
-            Ok(count) => {
-                hasher.update(&chunk[..count]);
-                to.write_all(&chunk[..count])?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
+/// The size of [`Copied::head`], in bytes.
+const HEAD: usize = 1 << 20;
+
+impl Copied {
+    fn make(from: &Path, to: &mut impl io::Write) -> io::Result<Self> {
+        let mut from = open(from)?;
+        let mut hasher = Hasher::new();
+        let mut head = Vec::new();
+        let mut chunk = vec![0; HEAD];
+        loop {
+            let read = match from.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => &chunk[..count],
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            hasher.update(read);
+            to.write_all(read)?;
+            let missing = HEAD - head.len();
+            head.extend_from_slice(&read[..missing.min(read.len())]);
         }
+        Ok(Self {
+            digest: hasher.finish(),
+            head,
+        })
+    }
+
+    fn check(&self, path: &Path, expected: Digest) -> Result<(), LibraryError> {
+        match self.digest == expected {
+            true => Ok(()),
+            false => Err(LibraryError::DigestMismatch {
+                path: path.to_owned(),
+                expected,
+                found: self.digest,
+            }),
+        }
+    }
+
+    /// The version of the library; empty if it is unknown.
+    // The crate `ort` does not tell it. On Linux the library names its symbols `VERS_1.32.0`, and
+    // on macOS itself `libonnxruntime.1.32.0.dylib`.
+    fn version(&self) -> String {
+        let text = |bytes| str::from_utf8(bytes).ok();
+        let name = |text: &str| {
+            let version = text.strip_prefix("VERS_").or_else(|| {
+                text.rsplit('/')
+                    .next()?
+                    .strip_prefix("libonnxruntime.")?
+                    .strip_suffix(".dylib")
+            })?;
+            let is_version = |version: &str| {
+                version.split('.').count() == 3
+                    && version
+                        .bytes()
+                        .all(|byte| byte == b'.' || byte.is_ascii_digit())
+            };
+            is_version(version).then(|| version.to_owned())
+        };
+        let mut names = self.head.split(|byte| *byte == 0).filter_map(text);
+        names.find_map(name).unwrap_or_default()
     }
 }
 

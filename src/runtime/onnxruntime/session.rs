@@ -3,13 +3,15 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use ort::environment::Environment;
 use ort::logging::LogLevel;
-use ort::session::{Session, SessionInputValue};
+use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::Outlet;
 
 use super::one_node_model::{self, BOOL, UINT8};
+use super::running::{Running, failed};
 use super::values::{Booleans, to_tensor, to_value};
 use crate::background::in_background;
 use crate::runtime::RuntimeError;
@@ -29,6 +31,7 @@ pub(super) struct OnnxRuntimeSession {
     outputs: Arc<[TensorSpec]>,
     threads: SessionThreads,
     idle: Arc<IdleSessions>,
+    running: Arc<Running>,
 }
 
 type IdleSessions = Mutex<Vec<ModelSession>>;
@@ -88,12 +91,29 @@ impl OnnxRuntimeSession {
             outputs: outputs.into(),
             threads: SessionThreads::new(sessions)?,
             idle: Arc::new(Mutex::new(idle?)),
+            running: Arc::default(),
         })
     }
 
     /// The declared outputs, to complete their declarations.
     pub(super) fn outputs_mut(&mut self) -> &mut [TensorSpec] {
         Arc::make_mut(&mut self.outputs)
+    }
+}
+
+/// Converts booleans into numbers, and compares the numbers with the expected ones.
+pub(super) fn self_test(environment: &Environment) -> Result<(), String> {
+    let run = || {
+        let mut session = load_session(environment, &one_node_model::cast(BOOL, UINT8), 1)?;
+        let booleans = ort::value::Tensor::from_array(([2_usize], vec![true, false]))?;
+        let outputs = session.run(&[SessionInputValue::from(booleans)][..])?;
+        Ok(outputs[0].try_extract_tensor::<u8>()?.1.to_vec())
+    };
+    match run().map_err(|error: ort::Error| error.to_string())?[..] {
+        [1, 0] => Ok(()),
+        ref found => Err(format!(
+            "a model for a test gave a wrong answer: expected [1, 0], found {found:?}"
+        )),
     }
 }
 
@@ -133,13 +153,21 @@ impl crate::Session for OnnxRuntimeSession {
             values.push(SessionInputValue::from(to_value(spec, tensor)?));
         }
         let (idle, outputs) = (Arc::clone(&self.idle), Arc::clone(&self.outputs));
+        let run = self.running.begin(thread::current().id())?;
         self.threads
-            .run(move |_| Borrowed::take(idle)?.run(&values, &outputs))
+            .run(move |_| Borrowed::take(idle)?.run(&values, &outputs, &run.options))
     }
 
     fn spawn(&self, work: Work) -> Result<(), Work> {
         self.threads.spawn(work);
         Ok(())
+    }
+
+    /// Asks the run to end before its next operator. Returns false: the present operator can take
+    /// any time.
+    fn abandon(&self, thread: ThreadId) -> bool {
+        self.running.terminate(thread);
+        false
     }
 }
 
@@ -163,12 +191,12 @@ impl Borrowed {
         &mut self,
         inputs: &[SessionInputValue<'_>],
         specs: &[TensorSpec],
+        options: &RunOptions,
     ) -> Result<Vec<Tensor>, RunError> {
-        let failed = |error: ort::Error| RunError::Failed(sanitize_for_log(error));
         let Some(ModelSession { model, booleans }) = &mut self.session else {
             return Ok(Vec::new());
         };
-        let outputs = model.run(inputs).map_err(failed)?;
+        let outputs = model.run_with_options(inputs, options).map_err(failed)?;
         let outputs = outputs.values().zip(specs);
         outputs
             .map(|(value, spec)| to_tensor(spec, &value, booleans.as_mut()))
