@@ -161,7 +161,7 @@ impl LoadContext {
         let held = before.as_ref().filter(|_| !forced);
         let mut manifest = self.store.manifest(&self.model, version).ok();
         let (result, verification) = match (held, &manifest) {
-            (Some(held), Some(manifest)) if held.applies_to(manifest) => {
+            (Some(held), Some(manifest)) if held.applies_to(manifest, &self.judge()) => {
                 (Err(LoadError::Quarantined(held.clone())), Duration::ZERO)
             }
             _ => {
@@ -245,6 +245,20 @@ impl LoadContext {
         vetted
     }
 
+    /// The release of this server, and its runtimes.
+    fn judge(&self) -> String {
+        let candidates = self.runtime.candidates();
+        let ids = match candidates {
+            [] => vec![self.runtime.id()],
+            candidates => candidates.iter().map(|runtime| runtime.id()).collect(),
+        };
+        let mut judge = env!("CARGO_PKG_VERSION").to_owned();
+        for id in ids {
+            judge += &format!(", {id}");
+        }
+        judge
+    }
+
     /// Updates the quarantine marker on disk, and returns the resulting quarantine.
     // On a read-only file system, the marker cannot be changed. Then the next server process does
     // not know the result of this load.
@@ -264,7 +278,8 @@ impl LoadContext {
             Err((_, error)) if !self.is_settled && error.may_pass() => (before.clone(), Ok(())),
             Err((None, _)) => (before.clone(), Ok(())),
             Err((Some(cause), error)) => {
-                let now = Quarantine::new(cause, &error.to_string(), manifest);
+                let now =
+                    Quarantine::new(cause, &error.to_string(), manifest).judged_by(self.judge());
                 match &before {
                     Some(known) if known.equals_ignoring_time(&now) => (before.clone(), Ok(())),
                     _ => {

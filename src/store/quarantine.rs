@@ -29,7 +29,7 @@ const MAX_BYTES: u64 = 64 << 10;
 ///   "detail": "the runtime cannot load the model: …",
 ///   "since": "2026-01-31T09:30:00Z",
 ///   "manifest": "8d4c…",
-///   "release": "0.1.0"
+///   "release": "0.1.0, rten 0.27.0"
 /// }
 /// ```
 ///
@@ -44,8 +44,8 @@ pub struct Quarantine {
     /// The digest of the version's manifest as `Manifest::to_json` writes it; `None` if there was
     /// no valid manifest.
     manifest: Option<Digest>,
-    /// The release of the server that judged the version: another release may be able to serve the
-    /// version.
+    /// The release of the server that judged the version, and its runtimes: others may be able to
+    /// serve the version.
     release: String,
 }
 
@@ -59,8 +59,9 @@ pub enum QuarantineCause {
     Corrupt,
     /// The bytes match the manifest, but the version cannot be served or is harmful.
     ///
-    /// Servers load the version again when the manifest has changed, or when another release of the
-    /// server finds the version. The quarantine ends if this load succeeds.
+    /// Servers load the version again when the manifest has changed, or when a server of another
+    /// release, or with other runtimes, finds the version. The quarantine ends if this load
+    /// succeeds.
     // Loading the same bytes again would fail again, so servers do not retry.
     Incompatible,
     /// The operator has withdrawn the version. Only the operator can end the quarantine.
@@ -93,6 +94,11 @@ impl Quarantine {
         }
     }
 
+    /// Names the release of the server that judged the version, and its runtimes.
+    pub(crate) fn judged_by(self, release: String) -> Self {
+        Self { release, ..self }
+    }
+
     /// The quarantine for an unreadable marker. Counts as a quarantine by the operator, because the
     /// real cause is unknown.
     fn unreadable(why: impl std::fmt::Display) -> Self {
@@ -103,14 +109,14 @@ impl Quarantine {
         }
     }
 
-    /// Whether this release keeps a version with this manifest quarantined, without another load
-    /// attempt. Always false for a corrupt version, because its bytes are read again.
-    pub(crate) fn applies_to(&self, manifest: &Manifest) -> bool {
+    /// Whether a server of this release, with its runtimes, keeps a version with this manifest
+    /// quarantined, without another load attempt. Always false for a corrupt version, because its
+    /// bytes are read again.
+    pub(crate) fn applies_to(&self, manifest: &Manifest, release: &str) -> bool {
         match self.cause {
             QuarantineCause::Corrupt => false,
             QuarantineCause::Incompatible => {
-                self.release == env!("CARGO_PKG_VERSION")
-                    && self.manifest == Some(manifest_digest(manifest))
+                self.release == release && self.manifest == Some(manifest_digest(manifest))
             }
             QuarantineCause::Operator => true,
         }
@@ -350,15 +356,13 @@ mod tests {
         let other = store.publish(&model, &entry, &files).unwrap();
         let judged = |cause| Quarantine::new(cause, "why", Some(&manifest));
         let incompatible = judged(QuarantineCause::Incompatible);
-        assert!(incompatible.applies_to(&manifest));
-        assert!(!incompatible.applies_to(&other));
-        let by_another = Quarantine {
-            release: "0.0.0".to_owned(),
-            ..incompatible.clone()
-        };
-        assert!(!by_another.applies_to(&manifest));
-        assert!(!judged(QuarantineCause::Corrupt).applies_to(&manifest));
-        assert!(judged(QuarantineCause::Operator).applies_to(&other));
+        let release = env!("CARGO_PKG_VERSION");
+        assert!(incompatible.applies_to(&manifest, release));
+        assert!(!incompatible.applies_to(&other, release));
+        let by_another = incompatible.clone().judged_by("0.0.0".to_owned());
+        assert!(!by_another.applies_to(&manifest, release));
+        assert!(!judged(QuarantineCause::Corrupt).applies_to(&manifest, release));
+        assert!(judged(QuarantineCause::Operator).applies_to(&other, "0.0.0"));
 
         let later = Quarantine {
             since: Timestamp::at(SystemTime::UNIX_EPOCH),

@@ -3,7 +3,10 @@
 use std::fs;
 use std::sync::Arc;
 
-use clarity::{Inline, QuarantineCause, ReadyWhen, Reason, Server, Store, VersionStatus};
+use clarity::{
+    AutoRuntime, Inline, QuarantineCause, ReadyWhen, Reason, RuntimeError, Server, Store,
+    VersionStatus,
+};
 use clarity_testbed::*;
 
 fn held(store: &Store, number: u64) -> Option<QuarantineCause> {
@@ -87,18 +90,46 @@ async fn quarantine_by_another_release_is_checked_again() {
     drop(serve(&models).await);
     let path = models.path("2.quarantine.json");
     let marker = fs::read_to_string(&path).unwrap();
-    let release = format!(r#""release": "{}""#, env!("CARGO_PKG_VERSION"));
+    let release = format!(r#""release": "{}, rten "#, env!("CARGO_PKG_VERSION"));
     assert!(marker.contains(&release), "{marker}");
-    fs::write(&path, marker.replace(&release, r#""release": "0.0.1""#)).unwrap();
-    let (server, _client) = serve(&models).await;
-    assert_eq!(
-        metric(
-            &server,
-            r#"model_load_duration_seconds_count{model="cole_kripke"}"#
-        ),
-        2.0
-    );
-    assert_eq!(held(&models.store, 2), Some(QuarantineCause::Incompatible));
+    for other in [
+        r#""release": "0.0.1, rten "#.to_owned(),
+        release.replace("rten", "other"),
+    ] {
+        fs::write(&path, marker.replace(&release, &other)).unwrap();
+        let (server, _client) = serve(&models).await;
+        assert_eq!(
+            metric(
+                &server,
+                r#"model_load_duration_seconds_count{model="cole_kripke"}"#
+            ),
+            2.0
+        );
+        assert_eq!(held(&models.store, 2), Some(QuarantineCause::Incompatible));
+    }
+}
+
+/// A server without the second runtime has quarantined the version.
+#[tokio::test]
+async fn version_is_served_once_a_runtime_can_run_it() {
+    let _clock = ManualClock::start();
+    let models = Repository::temporary();
+    models.publish("cole_kripke", MODEL_BYTES);
+    let unloadable = || RuntimeError::Unloadable("no operator Fancy".to_owned());
+    let refusing = FakeRuntime::new("first").refusing(unloadable);
+    let builder = || {
+        Server::builder(models.root())
+            .config(config())
+            .executor(Inline)
+    };
+    drop(start(builder().runtime(refusing.clone())).await);
+    assert_eq!(held(&models.store, 1), Some(QuarantineCause::Incompatible));
+    let second = Arc::new(FakeRuntime::new("second"));
+    let both = AutoRuntime::new(Arc::new(refusing), second);
+    let (server, _client) = start(builder().runtime(both)).await;
+    let status = server.models().status("cole_kripke").unwrap();
+    assert_eq!(status.serving.unwrap().0, version(1));
+    assert_eq!(held(&models.store, 1), None);
 }
 
 #[tokio::test]
