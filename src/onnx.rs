@@ -10,6 +10,7 @@
 mod element_type;
 mod graph;
 mod inference;
+mod input_limits;
 mod interval;
 mod model;
 pub(crate) mod protobuf;
@@ -21,8 +22,12 @@ mod value_info;
 pub(crate) use self::element_type::ElementType;
 pub(crate) use self::graph::AttributeValue;
 pub(crate) use self::inference::{Inference, NodeInContext, Observer};
+pub(crate) use self::input_limits::{InputLimits, LIMITS};
 pub(crate) use self::interval::Interval;
 pub(crate) use self::model::Model;
 pub(crate) use self::reader::UnreadableGraph;
 pub(crate) use self::tensor::ExternalFiles;
 pub(crate) use self::value::Value;
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use super::element_type::ElementType;
 use super::graph::AttributeValue;
 use super::graph::Graph;
 use super::graph::GraphNode;
+use super::input_limits::InputLimits;
 use super::interval::Interval;
 use super::model::Model;
 use super::tensor::{ConstantTensor, ExternalFiles};
@@ -52,7 +53,12 @@ const MAX_REHEARSALS: usize = 3;
 
 impl<'w, 'm, 'f, O: Observer> Inference<'w, 'm, 'f, O> {
     /// Walks through all graphs, and shows each node to the observer once.
-    pub(crate) fn walk(model: &'w Model<'m>, files: &'w ExternalFiles<'f>, observer: &'w mut O) {
+    pub(crate) fn walk(
+        model: &'w Model<'m>,
+        files: &'w ExternalFiles<'f>,
+        limits: InputLimits,
+        observer: &'w mut O,
+    ) {
         let mut inference = Self {
             model,
             files,
@@ -61,7 +67,8 @@ impl<'w, 'm, 'f, O: Observer> Inference<'w, 'm, 'f, O> {
             observer,
         };
         let inputs = model.graph.inputs.iter();
-        let inputs = inputs.map(|input| (input.name, Value::of_input(input.tensor.as_ref())));
+        let inputs =
+            inputs.map(|input| (input.name, Value::of_input(input.tensor.as_ref(), limits)));
         inference.graph(&model.graph, inputs.collect());
     }
 
@@ -190,9 +197,10 @@ impl<'w, 'm, 'f, O: Observer> Inference<'w, 'm, 'f, O> {
         one.into_iter().zip(two).map(join).collect()
     }
 
-    /// Walks through the body of a loop. The inputs of the body are the number of the iteration, the
-    /// condition and the carried values. The outputs are the condition, the carried values and the
-    /// values of each iteration.
+    /// Walks through the body of a loop.
+    ///
+    /// The inputs of the body are the iteration, the condition and the carried values. The outputs
+    /// are the condition, the carried values and the values of each iteration.
     fn body(&mut self, node: &'w GraphNode<'m>, inputs: &[Option<Rc<Value>>]) -> Vec<Value> {
         let Some(body) = node.graph("body") else {
             return Vec::new();
@@ -210,7 +218,7 @@ impl<'w, 'm, 'f, O: Observer> Inference<'w, 'm, 'f, O> {
         let initial: Vec<Value> = (0..carried)
             .map(|position| match inputs.get(position + 2) {
                 Some(Some(value)) => {
-                    let rank = value.rank().map(|rank| vec![None; rank]);
+                    let rank = value.rank().map(|rank| vec![Interval::SIZE; rank]);
                     widen(value, rank)
                 }
                 _ => Value::default(),
@@ -256,7 +264,7 @@ impl<'w, 'm, 'f, O: Observer> Inference<'w, 'm, 'f, O> {
                     None => {
                         let mut shape = value.shape.clone();
                         if let Some(shape) = &mut shape {
-                            shape.insert(0, None);
+                            shape.insert(0, Interval::SIZE);
                         }
                         widen(&value, shape)
                     }
@@ -291,7 +299,7 @@ fn infer(node: &GraphNode<'_>, version: i64, inputs: &[Option<Rc<Value>>]) -> Ve
     let mut outputs: Vec<Value> = (0..node.outputs.len())
         .map(|output| {
             let (element, is_sequence) = elements::infer(node, &known, output);
-            let shape = shapes::infer(node, version, &known, output);
+            let shape = shapes::infer(node, &known, output);
             let mut value = Value::of(element, shape.filter(|_| !is_sequence));
             value.is_sequence = is_sequence;
             value.is_constant = !known.is_empty()

@@ -114,7 +114,7 @@ impl Interval {
         Self::hull(corners).unwrap_or(Self::ALL)
     }
 
-    fn checked(self) -> Self {
+    pub(crate) fn checked(self) -> Self {
         if self.low.is_nan() || self.high.is_nan() {
             return Self::ALL;
         }

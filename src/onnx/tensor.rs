@@ -48,8 +48,8 @@ impl<'a> ConstantTensor<'a> {
                 9 => once(&mut raw, field.message()?.content())?,
                 13 => match read_entry(&field.message()?)? {
                     ("location", value) => once(&mut location, value)?,
-                    ("offset", value) => once(&mut offset, number_of(value)?)?,
-                    ("length", value) => once(&mut length, number_of(value)?)?,
+                    ("offset", value) => once(&mut offset, value.parse().ok())?,
+                    ("length", value) => once(&mut length, value.parse().ok())?,
                     _ => {}
                 },
                 14 => once(&mut is_external, field.integer()? == 1)?,
@@ -68,10 +68,14 @@ impl<'a> ConstantTensor<'a> {
             return Err(UnreadableGraph("a tensor has its elements in two fields"));
         }
         let elements = match (raw, is_external, location) {
-            (_, Some(true), Some(location)) => Elements::External {
-                location,
-                offset: offset.unwrap_or(0),
-                length,
+            (_, Some(true), Some(location)) => match (offset, length) {
+                // The model runtime gives a better error message.
+                (Some(None), _) | (_, Some(None)) => Elements::Unread,
+                (offset, length) => Elements::External {
+                    location,
+                    offset: offset.flatten().unwrap_or(0),
+                    length: length.flatten(),
+                },
             },
             (_, Some(true), None) => {
                 return Err(UnreadableGraph("external elements have no location"));
@@ -226,9 +230,4 @@ fn read_entry<'a>(message: &ProtoMessage<'a>) -> Result<(&'a str, &'a str), Unre
         _ => Ok(()),
     })?;
     Ok((key.unwrap_or(""), value.unwrap_or("")))
-}
-
-fn number_of(text: &str) -> Result<usize, UnreadableGraph> {
-    text.parse()
-        .map_err(|_| UnreadableGraph("an offset or a length of external weights is not a number"))
 }

@@ -1,6 +1,7 @@
 //! The knowledge about a value of a graph.
 
 use super::element_type::ElementType;
+use super::input_limits::InputLimits;
 use super::interval::Interval;
 use super::tensor::{ConstantTensor, ExternalFiles};
 use super::value_info::TensorType;
@@ -12,14 +13,15 @@ pub(super) const MAX_RANK: usize = 16;
 /// The largest number of elements that are followed one by one.
 pub(super) const MAX_ELEMENTS: usize = 64;
 
-pub(crate) type Sizes = Vec<Option<i64>>;
+/// The range of the size of each dimension.
+pub(crate) type Sizes = Vec<Interval>;
 
 /// The knowledge about one value: a tensor or a sequence of tensors.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Value {
     pub(crate) element: Option<ElementType>,
     pub(crate) is_sequence: bool,
-    /// The sizes of the dimensions, as far as known; `None` for an unknown rank.
+    /// The ranges of the sizes of the dimensions; `None` for an unknown rank.
     pub(crate) shape: Option<Sizes>,
     /// Whether the value is the same in each run.
     pub(crate) is_constant: bool,
@@ -40,19 +42,24 @@ impl Value {
 
     /// The value of a graph's input. The server admits only inputs as declared, and INT64 only
     /// within 32 bits.
-    pub(super) fn of_input(declared: Option<&TensorType>) -> Self {
+    pub(super) fn of_input(declared: Option<&TensorType>, limits: InputLimits) -> Self {
         let Some(declared) = declared else {
             return Self::default();
         };
-        let mut value = Self::of(Some(declared.element), declared.shape.clone());
+        let size =
+            |size: &Option<i64>| size.map_or(limits.sizes(), |size| Interval::of(size as f64));
+        let shape = declared.shape.as_ref();
+        let shape = shape.map(|sizes| sizes.iter().map(size).collect());
+        let mut value = Self::of(Some(declared.element), shape);
         if declared.element == ElementType::INT64 {
-            value.range = Some(Interval::BITS_32);
+            value.range = Some(limits.integers());
         }
         value
     }
 
     pub(super) fn of_tensor(tensor: &ConstantTensor<'_>, files: &ExternalFiles<'_>) -> Self {
-        let shape = tensor.shape.iter().map(|size| Some(*size)).collect();
+        let sizes = tensor.shape.iter();
+        let shape = sizes.map(|size| Interval::of(*size as f64)).collect();
         let mut value = Self::of(Some(tensor.element), Some(shape));
         value.is_constant = true;
         let is_small = tensor.count().is_some_and(|count| count <= MAX_ELEMENTS);
@@ -88,6 +95,12 @@ impl Value {
     /// The rank, if it is known.
     pub(crate) fn rank(&self) -> Option<usize> {
         self.shape.as_ref().map(Vec::len)
+    }
+
+    /// The range of the number of elements; `None` for an unknown rank.
+    pub(super) fn count(&self) -> Option<Interval> {
+        let sizes = self.shape.as_ref()?.iter();
+        Some(sizes.fold(Interval::of(1.0), |count, size| count.multiply(*size)))
     }
 
     /// A range that contains each element: as wide as the type, if nothing else is known.
@@ -149,11 +162,7 @@ impl Value {
         let shape = match (&self.shape, &other.shape) {
             (Some(one), Some(two)) if one.len() == two.len() => {
                 let sizes = one.iter().zip(two);
-                Some(
-                    sizes
-                        .map(|(one, two)| one.filter(|size| Some(*size) == *two))
-                        .collect(),
-                )
+                Some(sizes.map(|(one, two)| one.join(*two)).collect())
             }
             _ => None,
         };

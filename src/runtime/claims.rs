@@ -12,12 +12,12 @@
 //! AveragePool 7..10 (FLOAT) [kernel_shape strides pads]: auto_pad in NOTSET VALID; ceil_mode = 0
 //! ```
 //!
-//! - The operator comes first. `*` stands for each operator, and its conditions hold for all nodes.
+//! - The operator comes first. `*` stands for each operator: its conditions hold for all nodes.
 //! - The versions of the standard come next, both included. `7..` has no end.
 //! - The types of the inputs are in parentheses, in their order. `|` separates alternatives, `any`
 //!   stands for all types, and `seq(FLOAT)` for a sequence. One capital letter stands for one type
-//!   at all its places. A question mark follows an input that can be absent. An asterisk follows the
-//!   last input if it can be repeated.
+//!   at all its places. A question mark follows an input that can be absent. An asterisk follows
+//!   the last input if it can be repeated.
 //! - The attributes in brackets can have any value. A node must have no attribute that its claim
 //!   does not mention.
 //! - The conditions are separated by semicolons. Each has a number, in the order of the file.
@@ -25,14 +25,16 @@
 //! | condition | meaning |
 //! |---|---|
 //! | `T in FLOAT INT32` | the type that the letter stands for |
-//! | `mode in linear nearest`, `group = 1`, `axis >= 0` | the attribute, and each element of a list; an absent attribute satisfies this |
+//! | `mode in linear nearest` | the attribute, or each element of a list, if there is one |
+//! | `group = 1`, `axis >= 0`, `p <= 2` | as above |
 //! | `axis required` | the node has the attribute |
 //! | `constant 1 2` | these inputs, counted from 0, are constant or absent |
 //! | `absent 4`, `present 1` | the input is absent or present |
 //! | `rank 0 in 3 4`, `rank 0 >= 1` | the number of dimensions of an input |
-//! | `range 1 in 0..255`, `range 1 in 0..` | the elements of an input are known to be in the range |
+//! | `range 1 in 0..255` | all elements of an input are known to be in the range |
 //! | `outputs 1` | the node has at most this number of outputs |
-//! | `clamped 1 2` | these inputs can be INT64 beyond 32 bits, which the runtime clamps; has no number |
+//! | `results in FLOAT INT32` | the known datatypes of all outputs |
+//! | `clamped 1 2` | these inputs can be INT64 beyond 32 bits: no condition, without a number |
 //! | `rule last_axis` | a rule in code: [`rules`] |
 
 mod check;
@@ -45,7 +47,7 @@ use std::sync::LazyLock;
 
 pub(crate) use self::check::Unmet;
 use self::condition::Condition;
-use crate::onnx::{ElementType, ExternalFiles, Model, UnreadableGraph};
+use crate::onnx::{ElementType, ExternalFiles, InputLimits, LIMITS, Model, UnreadableGraph};
 
 /// The claims of a runtime.
 #[derive(Clone, Debug)]
@@ -55,6 +57,15 @@ pub(crate) struct Claims {
     by_operator: HashMap<String, Vec<Claim>>,
     /// The number of the condition that is left out.
     dropped: Option<usize>,
+}
+
+/// The result of a check of which each node satisfies a claim.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Coverage {
+    /// The lines of the claims, in ascending order.
+    pub(crate) lines: Vec<usize>,
+    /// The inputs for which the claims hold.
+    pub(crate) limits: InputLimits,
 }
 
 /// One claim.
@@ -118,25 +129,35 @@ impl Claims {
         }
     }
 
-    /// Looks up each node of a model. Returns the lines of the claims that the nodes satisfy.
+    /// Looks up each node of a model. Tries narrower limits of the inputs if the integers of a node
+    /// can leave 32 bits.
     ///
     /// # Errors
     ///
-    /// The nodes that satisfy no claim.
+    /// The nodes that satisfy no claim within the widest limits.
     pub(crate) fn check(
         &self,
         model: &Model<'_>,
         files: &ExternalFiles<'_>,
-    ) -> Result<Vec<usize>, Vec<Unmet>> {
-        check::check(self, model, files)
+    ) -> Result<Coverage, Vec<Unmet>> {
+        let [widest, narrower @ ..] = LIMITS;
+        check::check(self, model, files, widest).or_else(|unmet| {
+            let mut narrower = narrower.into_iter();
+            let covered = narrower.find_map(|limits| check::check(self, model, files, limits).ok());
+            covered.ok_or(unmet)
+        })
     }
 
     /// Reads a model and looks up each node.
+    ///
+    /// # Errors
+    ///
+    /// When the bytes are not a model.
     pub(crate) fn check_bytes(
         &self,
         model: &[u8],
         files: &ExternalFiles<'_>,
-    ) -> Result<Result<Vec<usize>, Vec<Unmet>>, UnreadableGraph> {
+    ) -> Result<Result<Coverage, Vec<Unmet>>, UnreadableGraph> {
         Ok(self.check(&Model::read(model)?, files))
     }
 

@@ -10,7 +10,7 @@ use std::thread::ThreadId;
 use rten::{LoadError, Model, ModelOptions, NodeId, RunOptions, Value, ValueOrView};
 use rten_tensor::prelude::*;
 
-use super::claims::Claims;
+use super::claims::{Claims, Coverage};
 use super::declared_tensors::DeclaredTensors;
 use super::default_threads;
 use super::manifest_outputs::declare_outputs;
@@ -19,7 +19,7 @@ use super::session_threads::SessionThreads;
 use super::weights::{self, ExternalFile, SplitModel};
 use super::{Runtime, RuntimeError};
 use crate::background::in_background;
-use crate::onnx::UnreadableGraph;
+use crate::onnx::{InputLimits, UnreadableGraph};
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, Session, Work};
 use crate::tensor::{DataType, Tensor, TensorData, TensorSpec};
@@ -48,9 +48,12 @@ const SPLIT_WEIGHTS: &str = "inside.data";
 /// number of them, under any relative names that the manifest lists. Weights inside the model file
 /// are not copied. So a loaded model takes little more memory than its files, even during its load.
 ///
-/// rten computes INT64 in 32 bits. Inputs that do not fit into 32 bits are refused. If the model's
-/// own arithmetic leaves the range of 32 bits, the numbers wrap around. Do not use this runtime for
-/// INT64 numbers beyond 2^31.
+/// rten computes INT64 in 32 bits. Inputs that do not fit into 32 bits are refused. If a model's
+/// own arithmetic leaves 32 bits for large inputs, smaller limits hold for its inputs. A model is
+/// refused if its arithmetic leaves 32 bits for small inputs, too.
+///
+/// A model is loaded only if rten is known to compute each of its operators rightly, for the
+/// versions, datatypes and attributes that the model uses: [`RuntimeError::Unclaimed`].
 // The models share no threads, because a run cannot be stopped: a run that never finishes would
 // block other models. With only one thread per model, the requests to a model would run one after
 // the other.
@@ -110,16 +113,17 @@ impl OnnxRuntime {
     pub fn lines_of_claims(&self, model: &[u8]) -> Result<Vec<usize>, RuntimeError> {
         let model = rewrite::rewrite(model).map_or(Cow::Borrowed(model), Cow::Owned);
         self.check_claims(&model, &[])
+            .map(|coverage| coverage.lines)
     }
 
     fn check_claims(
         &self,
         model: &[u8],
         external: &[(FilePath, Vec<u8>)],
-    ) -> Result<Vec<usize>, RuntimeError> {
+    ) -> Result<Coverage, RuntimeError> {
         let changed;
         let claims = match self.claims {
-            ClaimsCheck::Off => return Ok(Vec::new()),
+            ClaimsCheck::Off => return Ok(Coverage::default()),
             ClaimsCheck::Whole => Claims::rten(),
             ClaimsCheck::Without(condition) => {
                 changed = Claims::rten().without(condition);
@@ -156,7 +160,7 @@ impl Runtime for OnnxRuntime {
         let probe = manifest.probe();
         let external = files.into_iter().filter(|(path, _)| Some(path) != probe);
         let external: Vec<_> = external.collect();
-        let model = in_background(|| {
+        let (model, limits) = in_background(|| {
             let mut options = ModelOptions::with_all_ops();
             let renamed = weights::rename(&model, &external_files(&external));
             let model = match renamed.map_err(RuntimeError::Unloadable)? {
@@ -171,16 +175,17 @@ impl Runtime for OnnxRuntime {
                 Err(model) => model,
             };
             let model = rewrite::rewrite(&model).unwrap_or(model);
-            self.check_claims(&model, &external)?;
+            let limits = self.check_claims(&model, &external)?.limits;
             for (number, (_, bytes)) in external.into_iter().enumerate() {
                 options.external_data(&external_name(number), bytes);
             }
             let unloadable =
                 |error: LoadError| RuntimeError::Unloadable(sanitize_for_log(error.to_string()));
-            options.load(model).map_err(unloadable)
+            Ok::<_, RuntimeError>((options.load(model).map_err(unloadable)?, limits))
         })?;
         let mut session = OnnxSession::new(model, &declared, self.threads)?;
         declare_outputs(&mut session.outputs, &manifest)?;
+        session.limits = limits;
         Ok(Box::new(session))
     }
 }
@@ -204,6 +209,8 @@ struct OnnxSession {
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
     threads: SessionThreads,
+    /// The inputs for which the model is known to be computed rightly.
+    limits: InputLimits,
 }
 
 impl OnnxSession {
@@ -230,6 +237,7 @@ impl OnnxSession {
             inputs,
             outputs,
             threads: SessionThreads::new(threads)?,
+            limits: InputLimits::WIDEST,
         })
     }
 }
@@ -278,7 +286,10 @@ impl Session for OnnxSession {
     fn run(&self, inputs: Vec<Tensor>) -> Result<Vec<Tensor>, RunError> {
         let mut values = Vec::with_capacity(inputs.len());
         for ((&node, spec), tensor) in self.model.input_ids().iter().zip(&self.inputs).zip(inputs) {
-            values.push((node, ValueOrView::Value(to_value(spec, tensor)?)));
+            values.push((
+                node,
+                ValueOrView::Value(to_value(spec, tensor, self.limits)?),
+            ));
         }
         let model = Arc::clone(&self.model);
         let outputs = self.threads.run(move |pool| {
@@ -303,12 +314,21 @@ impl Session for OnnxSession {
     }
 }
 
-fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<Value, RunError> {
+fn to_value(spec: &TensorSpec, tensor: Tensor, limits: InputLimits) -> Result<Value, RunError> {
     let (shape, data) = tensor.into_parts();
     let refused = |why: String| RunError::Refused {
         input: spec.name.clone(),
         why,
     };
+    let too_large = |size: &&usize| i64::try_from(**size).is_ok_and(|size| size > limits.size);
+    if let Some(size) = shape.iter().find(too_large) {
+        let most = limits.size;
+        let why = format!(
+            "expected sizes up to {most}, for which the model's arithmetic fits into 32 bits, \
+             found {size}"
+        );
+        return Err(refused(why));
+    }
     let value = match data {
         TensorData::Fp32(values) => Value::from_shape(shape, values).ok(),
         TensorData::Int32(values) => Value::from_shape(shape, values).ok(),
@@ -318,16 +338,23 @@ fn to_value(spec: &TensorSpec, tensor: Tensor) -> Result<Value, RunError> {
             Value::from_shape(shape, values.into_iter().map(i32::from).collect::<Vec<_>>()).ok()
         }
         TensorData::Int64(values) => {
-            let narrow = |value: i64| i32::try_from(value).map_err(|_| value);
+            let most = limits.integer.unwrap_or(i32::MAX.into());
+            let least = limits.integer.map_or(i32::MIN.into(), |most| -most);
+            let narrow = |value: i64| match i32::try_from(value) {
+                Ok(narrow) if (least..=most).contains(&value) => Ok(narrow),
+                _ => Err(value),
+            };
             let narrowed = values
                 .into_iter()
                 .map(narrow)
                 .collect::<Result<Vec<_>, _>>();
-            let why = |value| {
-                format!(
-                    "expected 64-bit integers in the range of 32 bits, in which the runtime computes, found {value}"
-                )
+            let expected = match limits.integer {
+                None => "in the range of 32 bits, in which the runtime computes".to_owned(),
+                Some(_) => format!(
+                    "from {least} to {most}, for which the model's arithmetic fits into 32 bits"
+                ),
             };
+            let why = |value| format!("expected 64-bit integers {expected}, found {value}");
             Value::from_shape(shape, narrowed.map_err(|value| refused(why(value)))?).ok()
         }
         other => {

@@ -32,17 +32,18 @@ pub(super) fn infer(
             };
             let (start, end) = (bound("start", 0), bound("end", sizes.len()));
             let sizes = sizes.get(start..end.max(start)).unwrap_or(&[]);
-            let size =
-                |size: &Option<i64>| size.map_or(Interval::SIZE, |size| Interval::of(size as f64));
-            value.set_each(sizes.iter().map(size).collect());
-            value.shape = Some(vec![i64::try_from(sizes.len()).ok()]);
+            // A dimension of a tensor in memory has a size within 32 bits.
+            value.set_each(
+                sizes
+                    .iter()
+                    .map(|size| size.minimum(Interval::SIZE))
+                    .collect(),
+            );
+            value.shape = Some(vec![Interval::of(sizes.len() as f64)]);
         }
         "Size" => {
-            let product = first.shape.as_ref().and_then(|shape| {
-                let mut sizes = shape.iter();
-                sizes.try_fold(1.0, |product, size| Some(product * (*size)? as f64))
-            });
-            value.set_each(vec![product.map_or(Interval::SIZE, Interval::of)]);
+            let count = first.count().unwrap_or(Interval::SIZE);
+            value.set_each(vec![count.minimum(Interval::SIZE)]);
         }
         "NonZero" | "ArgMax" | "ArgMin" | "NonMaxSuppression" | "SequenceLength" => {
             *value = std::mem::take(value).with_range(Interval::SIZE);
@@ -87,15 +88,9 @@ pub(super) fn infer(
                 }
                 _ => Interval::of(0.0),
             };
-            let count = value
-                .shape
-                .as_ref()
-                .and_then(|shape| match shape.as_slice() {
-                    [Some(size)] => usize::try_from(*size).ok(),
-                    [] => Some(1),
-                    _ => None,
-                });
-            match count.filter(|count| *count <= MAX_ELEMENTS) {
+            let count = value.count().and_then(Interval::single);
+            let count = count.filter(|count| *count <= MAX_ELEMENTS as f64);
+            match count.map(|count| count as usize) {
                 Some(count) => value.set_each(vec![filled; count]),
                 None => *value = std::mem::take(value).with_range(filled),
             }
@@ -298,7 +293,7 @@ fn slice(node: &GraphNode<'_>, inputs: &[Option<&Value>], value: &mut Value) {
         let bound = |at: f64| (if at < 0.0 { at + count } else { at }).clamp(0.0, count) as usize;
         let (start, end) = (bound(*start), bound(*end));
         value.set_each(elements[start..end.max(start)].to_vec());
-        value.shape = Some(vec![i64::try_from(end.max(start) - start).ok()]);
+        value.shape = Some(vec![Interval::of((end.max(start) - start) as f64)]);
         return;
     }
     *value = std::mem::take(value).with_range(data.range());
@@ -327,18 +322,7 @@ fn reduce(node: &GraphNode<'_>, from: &Value, to: &mut Value) {
         return;
     }
     // All elements, or fewer, are reduced.
-    let sizes = from.shape.as_ref().map(|shape| {
-        let mut sizes = shape.iter();
-        sizes.try_fold(1.0, |product, size| Some(product * (*size)? as f64))
-    });
-    let Some(Some(count)) = sizes else {
-        if range == Interval::of(0.0) {
-            *to = std::mem::take(to).with_range(range);
-        } else {
-            *to = std::mem::take(to).with_range(Interval::ALL);
-        }
-        return;
-    };
+    let count = from.count().map_or(f64::INFINITY, |count| count.high);
     let most = range.absolute().high;
     let reduced = match (node.operator, &from.each) {
         ("ReduceProd", Some(elements)) => {
@@ -361,5 +345,5 @@ fn reduce(node: &GraphNode<'_>, from: &Value, to: &mut Value) {
             (count * range.high).max(range.high).max(0.0),
         ),
     };
-    *to = std::mem::take(to).with_range(reduced);
+    *to = std::mem::take(to).with_range(reduced.checked());
 }

@@ -1,7 +1,10 @@
 //! The shapes of operators' outputs.
 
-use crate::onnx::graph::AttributeValue;
+mod layout;
+mod windows;
+
 use crate::onnx::graph::GraphNode;
+use crate::onnx::interval::Interval;
 use crate::onnx::value::{MAX_RANK, Sizes, Value};
 
 /// The operators of one input whose output has its shape.
@@ -105,27 +108,28 @@ const BROADCAST: [&str; 23] = [
     "Xor",
 ];
 
+/// An operator with its inputs.
+pub(super) struct Shaped<'n, 'm> {
+    node: &'n GraphNode<'m>,
+    inputs: &'n [Option<&'n Value>],
+    output: usize,
+}
+
+const ANY: Interval = Interval::SIZE;
+const ONE: Interval = Interval::of(1.0);
+
 /// The shape of an output; `None` for an unknown rank.
 pub(super) fn infer(
     node: &GraphNode<'_>,
-    version: i64,
     inputs: &[Option<&Value>],
     output: usize,
 ) -> Option<Sizes> {
-    let input = |position: usize| inputs.get(position).copied().flatten();
-    let shape = |position: usize| input(position)?.shape.clone();
-    let rank = |position: usize| input(position)?.rank();
-    let of_rank = |rank: usize| Some(vec![None; rank]);
-    let axis =
-        |name: &str, default: i64, rank: usize| place(node.integer(name).unwrap_or(default), rank);
-    // The integers of an attribute in older versions, and of an input in newer ones.
-    let listed = |name: &str, position: usize| -> Option<Vec<i64>> {
-        match (node.integers(name), input(position)) {
-            (Some(values), _) => Some(values.to_vec()),
-            (None, Some(value)) => integers(value),
-            (None, None) => None,
-        }
+    let shaped = Shaped {
+        node,
+        inputs,
+        output,
     };
+    let (shape, rank) = (|at| shaped.shape(at), |at| shaped.rank(at));
     match node.operator {
         "BatchNormalization" | "LayerNormalization" if output > 0 => None,
         "DynamicQuantizeLinear" if output > 0 => of_rank(0),
@@ -134,132 +138,33 @@ pub(super) fn infer(
             shape(0)
         }
         operator if BROADCAST.contains(&operator) => broadcast(inputs),
-        "Shape" => {
-            let size = rank(0).filter(|_| node.attributes.is_empty());
-            Some(vec![size.and_then(|rank| i64::try_from(rank).ok())])
-        }
-        "Size" | "SequenceLength" => of_rank(0),
-        "Reshape" => {
-            let sizes = node.integers("shape").map(<[i64]>::to_vec);
-            match sizes.or_else(|| integers(input(1)?)) {
-                Some(sizes) => Some(
-                    sizes
-                        .into_iter()
-                        .map(|size| Some(size).filter(|size| *size > 0))
-                        .collect(),
-                ),
-                None => of_rank(length(input(1)?)?),
-            }
-        }
-        "Expand" => {
-            let wanted = length(input(1)?)?;
-            let sizes = integers(input(1)?).map_or_else(
-                || vec![None; wanted],
-                |sizes| {
-                    sizes
-                        .into_iter()
-                        .map(|size| Some(size).filter(|size| *size > 0))
-                        .collect()
-                },
-            );
-            broadcast(&[input(0), Some(&Value::of(None, Some(sizes)))])
-        }
-        "ConstantOfShape" => match integers(input(0)?) {
-            Some(sizes) => Some(sizes.into_iter().map(Some).collect()),
-            None => of_rank(length(input(0)?)?),
+        "Shape" => match rank(0).filter(|_| node.attributes.is_empty()) {
+            Some(rank) => Some(vec![Interval::of(rank as f64)]),
+            None => of_rank(1),
         },
-        "RandomNormal" | "RandomUniform" => {
-            Some(node.integers("shape")?.iter().copied().map(Some).collect())
-        }
-        "Transpose" => {
-            let shape = shape(0)?;
-            match node.integers("perm") {
-                None => Some(shape.into_iter().rev().collect()),
-                Some(order) => {
-                    let order = order.iter();
-                    order
-                        .map(|from| shape.get(usize::try_from(*from).ok()?).copied())
-                        .collect()
-                }
-            }
-        }
-        "Flatten" => of_rank(2),
-        "Squeeze" => {
-            let mut shape = shape(0)?;
-            match listed("axes", 1) {
-                Some(axes) => {
-                    let rank = shape.len();
-                    let mut places: Vec<_> = axes
-                        .iter()
-                        .map(|axis| place(*axis, rank))
-                        .collect::<Option<_>>()?;
-                    places.sort_unstable();
-                    places.dedup();
-                    places.into_iter().rev().for_each(|place| {
-                        shape.remove(place);
-                    });
-                    Some(shape)
-                }
-                None if input(1).is_none() && shape.iter().all(Option::is_some) => {
-                    shape.retain(|size| *size != Some(1));
-                    Some(shape)
-                }
-                None => match input(1).and_then(length) {
-                    Some(count) => of_rank(shape.len().checked_sub(count)?),
-                    None => None,
-                },
-            }
-        }
-        "Unsqueeze" => {
-            let mut shape = shape(0)?;
-            match listed("axes", 1) {
-                Some(axes) => {
-                    let rank = shape.len() + axes.len();
-                    let mut places: Vec<_> = axes
-                        .iter()
-                        .map(|axis| place(*axis, rank))
-                        .collect::<Option<_>>()?;
-                    places.sort_unstable();
-                    for place in places {
-                        if place > shape.len() {
-                            return None;
-                        }
-                        shape.insert(place, Some(1));
-                    }
-                    Some(shape)
-                }
-                None => of_rank(shape.len() + length(input(1)?)?),
-            }
-        }
-        "Concat" => {
-            let mut all = inputs.iter();
-            let mut joined = (*all.next()?)?.shape.clone()?;
-            let axis = axis("axis", 1, joined.len())?;
-            for other in all {
-                let other = (*other)?.shape.clone()?;
-                if other.len() != joined.len() {
-                    return None;
-                }
-                for (place, (size, other)) in joined.iter_mut().zip(other).enumerate() {
-                    *size = match (*size, other) {
-                        (Some(one), Some(two)) if place == axis => one.checked_add(two),
-                        _ if place == axis => None,
-                        (size, other) => size.or(other),
-                    };
-                }
-            }
-            Some(joined)
-        }
-        "Gather" => {
-            let (data, indices) = (shape(0)?, shape(1)?);
-            let axis = axis("axis", 0, data.len())?;
-            let (before, after) = data.split_at(axis);
-            Some([before, &indices, &after[1..]].concat())
-        }
+        "Size" | "SequenceLength" => of_rank(0),
+        "Flatten" => shaped.flatten(),
+        "Reshape" => shaped.reshape(),
+        "Expand" => shaped.expand(),
+        "ConstantOfShape" => match shaped.each(0) {
+            Some(sizes) => Some(sizes.to_vec()),
+            None => of_rank(length(shaped.input(0)?)?),
+        },
+        "RandomNormal" | "RandomUniform" => Some(
+            node.integers("shape")?
+                .iter()
+                .map(|size| Interval::of(*size as f64))
+                .collect(),
+        ),
+        "Transpose" => shaped.transpose(),
+        "Squeeze" => shaped.squeeze(),
+        "Unsqueeze" => shaped.unsqueeze(),
+        "Concat" => shaped.concat(),
+        "Gather" => shaped.gather(),
         "GatherElements" => shape(1),
         "GatherND" => {
             let (data, indices) = (rank(0)?, shape(1)?);
-            let depth = usize::try_from((*indices.last()?)?).ok()?;
+            let depth = indices.last()?.single()? as usize;
             let batch = usize::try_from(node.integer("batch_dims").unwrap_or(0)).ok()?;
             of_rank(
                 (indices.len() - 1 + data)
@@ -267,54 +172,20 @@ pub(super) fn infer(
                     .checked_sub(batch)?,
             )
         }
-        "Slice" => {
+        "Slice" => shaped.slice(),
+        "Split" => shaped.split(),
+        "Pad" => shaped.pad(),
+        "Resize" | "Upsample" => shaped.resize(),
+        "Conv" | "ConvInteger" | "MaxPool" | "AveragePool" | "LpPool" => shaped.windows(),
+        "GlobalAveragePool" | "GlobalMaxPool" => {
             let mut shape = shape(0)?;
-            let starts = node
-                .integers("starts")
-                .map_or_else(|| input(1).and_then(length), |all| Some(all.len()));
-            let axes = match (listed("axes", 3), starts) {
-                (Some(axes), _) => axes
-                    .iter()
-                    .map(|axis| place(*axis, shape.len()))
-                    .collect::<Option<Vec<_>>>(),
-                (None, Some(count)) if input(3).is_none() => Some((0..count).collect()),
-                _ => None,
-            };
-            match axes {
-                Some(axes) => axes.into_iter().for_each(|axis| {
-                    if let Some(size) = shape.get_mut(axis) {
-                        *size = None;
-                    }
-                }),
-                None => shape.fill(None),
-            }
+            shape.iter_mut().skip(2).for_each(|size| *size = ONE);
             Some(shape)
         }
-        "Split" => {
-            let mut shape = shape(0)?;
-            let axis = axis("axis", 0, shape.len())?;
-            let sizes = listed("split", 1).and_then(|sizes| sizes.get(output).copied());
-            shape[axis] = match (sizes, shape[axis]) {
-                (Some(size), _) => Some(size),
-                (None, Some(size))
-                    if input(1).is_none()
-                        && size % i64::try_from(node.outputs.len()).ok()? == 0 =>
-                {
-                    Some(size / i64::try_from(node.outputs.len()).ok()?)
-                }
-                _ => None,
-            };
-            Some(shape)
-        }
-        "Pad" | "Tile" | "Resize" | "Upsample" | "DepthToSpace" | "SpaceToDepth" => {
-            of_rank(rank(0)?)
-        }
-        "Conv" | "ConvInteger" | "ConvTranspose" | "MaxPool" | "AveragePool" | "LpPool"
-        | "GlobalAveragePool" | "GlobalMaxPool" | "GridSample" => of_rank(rank(0)?),
-        "TopK" | "CenterCropPad" => of_rank(rank(0)?),
+        "Tile" | "DepthToSpace" | "SpaceToDepth" | "ConvTranspose" | "GridSample" | "TopK"
+        | "DFT" => of_rank(rank(0)?),
         "MatMul" | "MatMulInteger" => matrix_product(shape(0)?, shape(1)?),
-        "Gemm" => of_rank(2),
-        "NonZero" | "NonMaxSuppression" => of_rank(2),
+        "Gemm" | "NonZero" | "NonMaxSuppression" => of_rank(2),
         "Einsum" => {
             let equation = std::str::from_utf8(node.text("equation")?).ok()?;
             let (_, result) = equation.split_once("->")?;
@@ -331,42 +202,81 @@ pub(super) fn infer(
         "ArgMax" | "ArgMin" => reduce(
             shape(0)?,
             Some(vec![node.integer("axis").unwrap_or(0)]),
-            keeps(node),
+            shaped.keeps(),
         ),
-        operator if operator.starts_with("Reduce") => {
-            let axes = listed("axes", 1);
-            let is_unknown = axes.is_none() && input(1).is_some();
-            match (is_unknown, keeps(node)) {
-                (true, true) => of_rank(rank(0)?),
-                (true, false) => of_rank(rank(0)?.checked_sub(length(input(1)?)?)?),
-                (false, keeps) => {
-                    let axes = axes.filter(|axes| !axes.is_empty());
-                    if axes.is_none() && node.integer("noop_with_empty_axes") == Some(1) {
-                        return shape(0);
-                    }
-                    reduce(shape(0)?, axes, keeps)
-                }
-            }
-        }
+        operator if operator.starts_with("Reduce") => shaped.reduced(),
         "OneHot" => of_rank(rank(0)? + 1),
-        "Range" => of_rank(1),
+        "Range" | "Compress" => of_rank(1),
         "LSTM" | "GRU" | "RNN" => of_rank(if output == 0 { 4 } else { 3 }),
         "STFT" => of_rank(4),
-        "DFT" => of_rank(rank(0)?),
-        "Compress" if node.integer("axis").is_none() => of_rank(1),
-        "Constant" => match node.attribute("value")? {
-            AttributeValue::Tensor(tensor) => of_rank(tensor.shape.len()),
-            _ => None,
-        },
-        _ if version < 0 => None,
         _ => None,
     }
+}
+
+impl Shaped<'_, '_> {
+    fn input(&self, position: usize) -> Option<&Value> {
+        self.inputs.get(position).copied().flatten()
+    }
+
+    fn shape(&self, position: usize) -> Option<Sizes> {
+        self.input(position)?.shape.clone()
+    }
+
+    fn rank(&self, position: usize) -> Option<usize> {
+        self.input(position)?.rank()
+    }
+
+    /// The ranges of the elements of an input.
+    fn each(&self, position: usize) -> Option<&[Interval]> {
+        self.input(position)?.each.as_deref()
+    }
+
+    fn axis(&self, default: i64, rank: usize) -> Option<usize> {
+        place(self.node.integer("axis").unwrap_or(default), rank)
+    }
+
+    /// The integers of an attribute in older versions, and of an input in newer ones.
+    fn listed(&self, name: &str, position: usize) -> Option<Vec<i64>> {
+        match (self.node.integers(name), self.input(position)) {
+            (Some(values), _) => Some(values.to_vec()),
+            (None, Some(value)) => integers(value),
+            (None, None) => None,
+        }
+    }
+
+    fn keeps(&self) -> bool {
+        self.node.integer("keepdims").unwrap_or(1) != 0
+    }
+
+    fn reduced(&self) -> Option<Sizes> {
+        let axes = self.listed("axes", 1);
+        let is_unknown = axes.is_none() && self.input(1).is_some();
+        match (is_unknown, self.keeps()) {
+            (true, true) => of_rank(self.rank(0)?),
+            (true, false) => of_rank(self.rank(0)?.checked_sub(length(self.input(1)?)?)?),
+            (false, keeps) => {
+                let axes = axes.filter(|axes| !axes.is_empty());
+                if axes.is_none() && self.node.integer("noop_with_empty_axes") == Some(1) {
+                    return self.shape(0);
+                }
+                reduce(self.shape(0)?, axes, keeps)
+            }
+        }
+    }
+}
+
+fn of_rank(rank: usize) -> Option<Sizes> {
+    (rank <= MAX_RANK).then(|| vec![ANY; rank])
 }
 
 /// The place of an axis; `None` if the rank has no such axis.
 pub(super) fn place(axis: i64, rank: usize) -> Option<usize> {
     let count = i64::try_from(rank).ok()?;
-    let axis = if axis < 0 { axis + count } else { axis };
+    let axis = if axis < 0 {
+        axis.checked_add(count)?
+    } else {
+        axis
+    };
     usize::try_from(axis).ok().filter(|place| *place < rank)
 }
 
@@ -383,14 +293,10 @@ pub(super) fn integers(value: &Value) -> Option<Vec<i64>> {
 /// The known number of elements of a vector.
 fn length(value: &Value) -> Option<usize> {
     let size = match value.shape.as_deref()? {
-        [size] => (*size)?,
+        [size] => size.single()? as usize,
         _ => return None,
     };
-    usize::try_from(size).ok().filter(|size| *size <= MAX_RANK)
-}
-
-fn keeps(node: &GraphNode<'_>) -> bool {
-    node.integer("keepdims").unwrap_or(1) != 0
+    Some(size).filter(|size| *size <= MAX_RANK)
 }
 
 fn broadcast(inputs: &[Option<&Value>]) -> Option<Sizes> {
@@ -399,15 +305,17 @@ fn broadcast(inputs: &[Option<&Value>]) -> Option<Sizes> {
         let shape = input.shape.as_ref()?;
         if shape.len() > result.len() {
             let missing = shape.len() - result.len();
-            result.splice(0..0, vec![Some(1); missing]);
+            result.splice(0..0, vec![ONE; missing]);
         }
         let start = result.len() - shape.len();
         for (size, other) in result[start..].iter_mut().zip(shape) {
-            *size = match (*size, *other) {
-                (Some(1), other) => other,
-                (size, Some(1)) => size,
-                (Some(size), _) | (None, Some(size)) => Some(size),
-                (None, None) => None,
+            *size = match (size.single(), other.single()) {
+                (Some(1.0), _) => *other,
+                (_, Some(1.0)) => *size,
+                (Some(_), _) => *size,
+                (_, Some(_)) => *other,
+                // Of two sizes, one is 1 or both are equal. A size of 0 wins.
+                (None, None) => Interval::new(size.low.min(other.low), size.high.max(other.high)),
             };
         }
     }
@@ -415,15 +323,11 @@ fn broadcast(inputs: &[Option<&Value>]) -> Option<Sizes> {
 }
 
 fn matrix_product(one: Sizes, two: Sizes) -> Option<Sizes> {
-    let (rows, columns) = (
-        one.len().checked_sub(2).map(|at| one[at]),
-        two.last().copied(),
-    );
+    let rows = one.len().checked_sub(2).map(|at| one[at]);
+    let columns = two.last().copied();
     let batch = |shape: &Sizes| shape[..shape.len().saturating_sub(2)].to_vec();
-    let (one_batch, two_batch) = (
-        Value::of(None, Some(batch(&one))),
-        Value::of(None, Some(batch(&two))),
-    );
+    let one_batch = Value::of(None, Some(batch(&one)));
+    let two_batch = Value::of(None, Some(batch(&two)));
     let mut product = broadcast(&[Some(&one_batch), Some(&two_batch)])?;
     product.extend(rows);
     if two.len() >= 2 {
@@ -445,7 +349,7 @@ fn reduce(mut shape: Sizes, axes: Option<Vec<i64>>, keeps: bool) -> Option<Sizes
     places.dedup();
     for place in places.into_iter().rev() {
         match keeps {
-            true => shape[place] = Some(1),
+            true => shape[place] = ONE,
             false => {
                 shape.remove(place);
             }

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::{Claim, Claims, Input, Types};
+use super::{Claim, Claims, Coverage, Input, Types};
 use crate::onnx::{
-    ElementType, ExternalFiles, Inference, Interval, Model, NodeInContext, Observer, Value,
+    ElementType, ExternalFiles, Inference, InputLimits, Interval, Model, NodeInContext, Observer,
+    Value,
 };
 use crate::sanitize::sanitize_for_log;
 
@@ -28,15 +29,19 @@ pub(super) fn check(
     claims: &Claims,
     model: &Model<'_>,
     files: &ExternalFiles<'_>,
-) -> Result<Vec<usize>, Vec<Unmet>> {
+    limits: InputLimits,
+) -> Result<Coverage, Vec<Unmet>> {
     let mut check = Check {
         claims,
         used: BTreeSet::new(),
         unmet: Vec::new(),
     };
-    Inference::walk(model, files, &mut check);
+    Inference::walk(model, files, limits, &mut check);
     match check.unmet.is_empty() {
-        true => Ok(check.used.into_iter().collect()),
+        true => Ok(Coverage {
+            lines: check.used.into_iter().collect(),
+            limits,
+        }),
         false => Err(check.unmet),
     }
 }
@@ -264,6 +269,9 @@ fn check_input(
     let element = found
         .element
         .ok_or("expected a known datatype, found an unknown one")?;
+    if matches!(expected.types, Types::Any) {
+        return Ok(());
+    }
     if found.is_sequence != expected.is_sequence {
         let is = |is_sequence| {
             if is_sequence {

@@ -17,6 +17,7 @@ pub(super) enum Condition {
     RankAtLeast(usize, usize),
     Range(usize, Interval),
     Outputs(usize),
+    Results(Vec<ElementType>),
     Rule(Rule),
 }
 
@@ -96,6 +97,16 @@ impl Condition {
                 let used = node.node.outputs.iter().rposition(|name| !name.is_empty());
                 let used = used.map_or(0, |last| last + 1);
                 expect(used <= *count, &|| used.to_string())
+            }
+            Self::Results(types) => {
+                let elements = node.outputs.iter().filter_map(|value| value.element);
+                match elements
+                    .into_iter()
+                    .find(|element| !types.contains(element))
+                {
+                    Some(other) => Err(other.to_string()),
+                    None => Ok(()),
+                }
             }
             Self::Rule(rule) => (rule.check)(node),
         }

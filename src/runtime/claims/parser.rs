@@ -198,6 +198,10 @@ fn parse_condition(text: &str) -> Result<Condition, String> {
         ["range", input, "in", range] => {
             Condition::Range(parse_number(input)?, parse_range(range)?)
         }
+        ["results", "in", types @ ..] => {
+            let types = types.iter().map(|name| parse_type(name));
+            Condition::Results(types.collect::<Result<_, _>>()?)
+        }
         ["rule", name] => Condition::Rule(rules::find(name).ok_or_else(unknown)?),
         [letter, "in", types @ ..] if is_letter(letter) => {
             let letter = letter.chars().next().unwrap_or('T');

@@ -1,38 +1,232 @@
 //! Conditions that no other condition of the language can express.
 
-use crate::onnx::NodeInContext;
+use crate::onnx::{ElementType, Interval, NodeInContext, Value};
 
 /// A condition in code.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule {
-    pub(super) name: &'static str,
+    name: &'static str,
     /// The attribute that the rule reads.
     pub(super) attribute: Option<&'static str>,
-    pub(super) check: fn(&NodeInContext<'_, '_>) -> Result<(), String>,
+    pub(super) check: RuleCheck,
 }
 
-const RULES: &[Rule] = &[Rule {
-    name: "last_axis",
-    attribute: Some("axis"),
-    check: last_axis,
-}];
+const RULES: &[Rule] = &[
+    Rule::new("cast_in_range", Some("to"), cast_in_range),
+    Rule::new("divisor", None, divisor),
+    Rule::new("exact_reciprocal", None, exact_reciprocal),
+    Rule::new("exact_scales", None, exact_scales),
+    Rule::new("exponent_rank", None, exponent_rank),
+    Rule::new("last_axis", Some("axis"), last_axis),
+    Rule::new("pads_unless_valid", Some("pads"), pads_unless_valid),
+    Rule::new("plain_kernel", None, plain_kernel),
+    Rule::new("single_zero_points", None, single_zero_points),
+    Rule::new("steps_with_axes", None, steps_with_axes),
+];
 
 pub(super) fn find(name: &str) -> Option<Rule> {
     RULES.iter().find(|rule| rule.name == name).copied()
 }
 
+type RuleCheck = fn(&NodeInContext<'_, '_>) -> Result<(), String>;
+
+impl Rule {
+    const fn new(name: &'static str, attribute: Option<&'static str>, check: RuleCheck) -> Self {
+        Self {
+            name,
+            attribute,
+            check,
+        }
+    }
+}
+
+fn input<'n>(node: &'n NodeInContext<'_, '_>, position: usize) -> Option<&'n Value> {
+    node.inputs.get(position)?.as_deref()
+}
+
+/// The range of the number of elements; `None` for an unknown rank.
+fn is_single(value: &Value) -> Option<bool> {
+    let sizes = value.shape.as_ref()?;
+    if sizes.iter().all(|size| size.single() == Some(1.0)) {
+        return Some(true);
+    }
+    // A dynamic size can be 1.
+    let several = |size: &Interval| size.low > 1.0 || size.high < 1.0;
+    sizes.iter().any(several).then_some(false)
+}
+
+fn is_power_of_two(value: f64) -> bool {
+    value.is_normal() && value.to_bits().trailing_zeros() >= 52
+}
+
+/// A number that becomes an integer or a boolean is in the range of the new type.
+fn cast_in_range(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let (Some(from), Some(to)) = (input(node, 0), node.outputs.first()) else {
+        return Ok(());
+    };
+    let is_float = from.element == Some(ElementType::FLOAT);
+    let limits = match to.element {
+        Some(ElementType::BOOL) => Interval::BIT,
+        Some(ElementType::INT8) if is_float => Interval::new(-128.0, 127.0),
+        Some(ElementType::UINT8) if is_float => Interval::new(0.0, 255.0),
+        Some(ElementType::INT32) if is_float => Interval::BITS_32,
+        Some(ElementType::INT32) if from.element == Some(ElementType::INT64) => Interval::BITS_32,
+        Some(ElementType::INT64) if is_float => Interval::BITS_32,
+        _ => return Ok(()),
+    };
+    match from.range().is_within(limits) {
+        true => Ok(()),
+        false => Err(format!("{} for {limits}", from.range())),
+    }
+}
+
+/// A divisor of type FLOAT that is a single number has a normal reciprocal, and no more dimensions
+/// than the dividend.
+fn divisor(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let (Some(dividend), Some(divisor)) = (input(node, 0), input(node, 1)) else {
+        return Ok(());
+    };
+    if divisor.element != Some(ElementType::FLOAT) || is_single(divisor) == Some(false) {
+        return Ok(());
+    }
+    let number = divisor.numbers().filter(|numbers| numbers.len() == 1);
+    let Some(number) = number.map(|numbers| numbers[0]) else {
+        return Err("a computed divisor that can be a single number".to_owned());
+    };
+    if number != 0.0 && !((1.0 / number) as f32).is_normal() {
+        return Err(format!("the divisor {number}"));
+    }
+    single_of_low_rank(dividend, divisor)
+}
+
+/// A single number does not have more dimensions than the other input.
+fn single_of_low_rank(other: &Value, single: &Value) -> Result<(), String> {
+    match (other.rank(), single.rank()) {
+        (_, Some(0)) => Ok(()),
+        (Some(other), Some(single)) if single <= other => Ok(()),
+        (other, single) => {
+            let rank = |rank: Option<usize>| match rank {
+                Some(rank) => rank.to_string(),
+                None => "an unknown number of".to_owned(),
+            };
+            Err(format!("{} and {} dimensions", rank(other), rank(single)))
+        }
+    }
+}
+
+/// An exponent that can be a single number has no more dimensions than the base.
+fn exponent_rank(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    match (input(node, 0), input(node, 1)) {
+        (Some(base), Some(exponent)) if is_single(exponent) != Some(false) => {
+            single_of_low_rank(base, exponent)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The elements of input 1 are constant powers of two, so that their reciprocals are exact.
+fn exact_reciprocal(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let numbers = input(node, 1)
+        .filter(|value| value.is_constant)
+        .and_then(Value::numbers);
+    match numbers {
+        Some(numbers) => match numbers.iter().find(|number| !is_power_of_two(**number)) {
+            None => Ok(()),
+            Some(number) => Err(number.to_string()),
+        },
+        None => Err("a computed scale, or many".to_owned()),
+    }
+}
+
+/// The scales of a nearest resize are constant, and their reciprocals exact.
+fn exact_scales(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    if node
+        .node
+        .text("mode")
+        .is_some_and(|mode| mode != b"nearest")
+    {
+        return Ok(());
+    }
+    let position = if node.node.operator == "Upsample" {
+        1
+    } else {
+        2
+    };
+    let scales = match input(node, position).map(|value| value.numbers().ok_or(value)) {
+        Some(Ok(scales)) if !scales.is_empty() => scales,
+        Some(Err(_)) => return Err("computed scales".to_owned()),
+        _ => {
+            // The sizes are proportional if both are known.
+            let before = input(node, 0).and_then(|value| value.shape.clone());
+            let after = input(node, 3).and_then(|value| value.each.clone());
+            let (Some(before), Some(after)) = (before, after) else {
+                return Err("computed sizes".to_owned());
+            };
+            let scale =
+                |(before, after): (&Interval, &Interval)| Some(after.single()? / before.single()?);
+            let scales: Option<Vec<f64>> = before.iter().zip(&after).map(scale).collect();
+            scales.ok_or("sizes of an unknown ratio")?
+        }
+    };
+    match scales.iter().find(|scale| !is_power_of_two(**scale)) {
+        None => Ok(()),
+        Some(scale) => Err(format!("the scale {scale}")),
+    }
+}
+
 /// The attribute `axis` names the last axis.
 fn last_axis(node: &NodeInContext<'_, '_>) -> Result<(), String> {
-    let rank = node
-        .inputs
-        .first()
-        .cloned()
-        .flatten()
-        .and_then(|value| value.rank());
+    let rank = input(node, 0).and_then(Value::rank);
     match (node.node.integer("axis").unwrap_or(1), rank) {
         (-1, _) => Ok(()),
-        (axis, Some(rank)) if usize::try_from(axis + 1) == Ok(rank) => Ok(()),
+        (axis, Some(rank)) if usize::try_from(axis.saturating_add(1)) == Ok(rank) => Ok(()),
         (axis, Some(rank)) => Err(format!("axis {axis} of {rank} dimensions")),
         (axis, None) => Err(format!("axis {axis} of an unknown number of dimensions")),
+    }
+}
+
+/// There are no pads with `auto_pad` `VALID`.
+fn pads_unless_valid(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let is_valid = node.node.text("auto_pad") == Some(b"VALID");
+    let mut pads = node.node.integers("pads").unwrap_or(&[]).iter();
+    match pads.find(|pad| is_valid && **pad != 0) {
+        None => Ok(()),
+        Some(pad) => Err(format!("a pad of {pad} with `auto_pad` VALID")),
+    }
+}
+
+/// The input has one item, or the kernel is UINT8 without a zero point.
+fn plain_kernel(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let items = input(node, 0).and_then(|value| value.shape.as_ref()?.first().copied());
+    if items.and_then(Interval::single) == Some(1.0) {
+        return Ok(());
+    }
+    let kernel = input(node, 1).and_then(|value| value.element);
+    let zero = input(node, 3).map(|value| value.range() == Interval::of(0.0));
+    match kernel == Some(ElementType::UINT8) && zero != Some(false) {
+        true => Ok(()),
+        false => Err("several items, and a kernel of INT8 or with a zero point".to_owned()),
+    }
+}
+
+/// The zero points are single numbers.
+fn single_zero_points(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    for position in [2, 3] {
+        if let Some(value) = input(node, position)
+            && is_single(value) != Some(true)
+        {
+            return Err(format!("several zero points in input {position}"));
+        }
+    }
+    Ok(())
+}
+
+/// Steps are given only with axes, unless all are 1.
+fn steps_with_axes(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    match (input(node, 3), input(node, 4)) {
+        (None, Some(steps)) if steps.range() != Interval::of(1.0) => {
+            Err("steps without axes".to_owned())
+        }
+        _ => Ok(()),
     }
 }
