@@ -13,10 +13,13 @@
 //! - [`extreme_index`]: `ArgMax` and `ArgMin` of equal elements.
 //! - [`flattened_softmax`]: `Softmax` and `LogSoftmax` before version 13.
 //! - [`matmul_integer`]: `MatMulInteger` with a zero point for each column.
+//! - [`quantization`]: `QuantizeLinear` and `DynamicQuantizeLinear`.
+//! - [`broadcast`]: elementwise operators with a single number of several dimensions.
 //! - [`boolean`]: `Cast` to BOOL.
 //! - [`sign`]: `Sign` of 0.
 //! - [`softplus`]: `Softplus` of large numbers.
 //! - [`sequence`]: `SequenceInsert` at a negative position.
+//! - [`dropout`]: `Dropout`, which this build of rten does not have.
 //! - [`recurrent`]: `sequence_lens` of `LSTM` and `GRU`.
 //!
 //! A model that needs no rewriting is read once, and not copied. A node that cannot be rewritten
@@ -27,14 +30,18 @@
 
 mod attribute;
 mod boolean;
+mod broadcast;
 mod completion;
 mod conv_integer;
+mod dropout;
 mod extreme_index;
 mod flattened_softmax;
+mod known;
 mod matmul_integer;
 mod names;
 mod node;
 mod padding;
+mod quantization;
 mod recurrent;
 mod replacement;
 mod scope;
@@ -223,17 +230,21 @@ impl<'a> Rewriter<'a> {
         let (scopes, opset) = (&self.scopes, self.opset);
         let to = Replacement::new(&mut self.names, opset);
         match node.operator {
+            b"Add" | b"Div" | b"Mul" | b"Sub" => broadcast::replace(node, scopes, to),
             b"ArgMax" | b"ArgMin" => extreme_index::replace(node, to),
             b"Cast" | b"CastLike" => boolean::replace(node, scopes, to),
             b"AveragePool" | b"Conv" | b"ConvTranspose" | b"MaxPool" => {
                 padding::replace(node, scopes, to)
             }
             b"ConvInteger" => conv_integer::replace(node, scopes, to),
+            b"Dropout" => dropout::replace(node, scopes, to),
+            b"DynamicQuantizeLinear" => quantization::replace_dynamic(node, to),
             b"GRU" | b"LSTM" => recurrent::replace(node, scopes, to),
             b"LogSoftmax" | b"Softmax" if opset < 13 => {
                 flattened_softmax::replace(node, scopes, to)
             }
             b"MatMulInteger" => matmul_integer::replace(node, scopes, to),
+            b"QuantizeLinear" => quantization::replace(node, scopes, to),
             b"SequenceInsert" => sequence::replace(node, scopes, to),
             b"Sign" => sign::replace(node, scopes, to),
             b"Softplus" => softplus::replace(node, to),

@@ -52,6 +52,7 @@ mod refusals;
 mod reload;
 mod repository;
 mod rewriting;
+mod rewritten_layers;
 mod rollout;
 mod runtimes;
 mod scrape;

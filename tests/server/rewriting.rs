@@ -11,7 +11,7 @@ use clarity_testbed::*;
 use rten_onnx::onnx::{AttributeProto, AttributeType, ModelProto};
 use rten_onnx::protobuf::{DecodeMessage, ValueReader};
 
-fn integers(name: &str, datatype: DataType, dims: &[i64], data: &[i32]) -> TensorProto {
+pub(crate) fn integers(name: &str, datatype: DataType, dims: &[i64], data: &[i32]) -> TensorProto {
     TensorProto {
         dims: dims.to_vec(),
         data_type: Some(datatype),
@@ -21,7 +21,7 @@ fn integers(name: &str, datatype: DataType, dims: &[i64], data: &[i32]) -> Tenso
     }
 }
 
-fn floats(name: &str, dims: &[i64], data: &[f32]) -> TensorProto {
+pub(crate) fn floats(name: &str, dims: &[i64], data: &[f32]) -> TensorProto {
     TensorProto {
         dims: dims.to_vec(),
         data_type: Some(DataType::FLOAT),
@@ -48,21 +48,21 @@ fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
     }
 }
 
-fn with_integer(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
+pub(crate) fn with_integer(mut node: NodeProto, name: &str, value: i64) -> NodeProto {
     let mut attribute = attribute(name, AttributeType::INT);
     attribute.i = Some(value);
     node.attribute.push(attribute);
     node
 }
 
-fn with_integers(mut node: NodeProto, name: &str, values: &[i64]) -> NodeProto {
+pub(crate) fn with_integers(mut node: NodeProto, name: &str, values: &[i64]) -> NodeProto {
     let mut attribute = attribute(name, AttributeType::INTS);
     attribute.ints = values.to_vec();
     node.attribute.push(attribute);
     node
 }
 
-fn with_text(mut node: NodeProto, name: &str, text: &str) -> NodeProto {
+pub(crate) fn with_text(mut node: NodeProto, name: &str, text: &str) -> NodeProto {
     let mut attribute = attribute(name, AttributeType::STRING);
     attribute.s = Some(text.to_owned());
     node.attribute.push(attribute);
@@ -76,19 +76,25 @@ fn at_version(model: &[u8], version: i64) -> Vec<u8> {
     model.write_buf().unwrap()
 }
 
-fn x(datatype: DataType, shape: &[i64]) -> ValueInfoProto {
+pub(crate) fn x(datatype: DataType, shape: &[i64]) -> ValueInfoProto {
     value("x", datatype, shape)
 }
 
-fn y(datatype: DataType, shape: &[i64]) -> ValueInfoProto {
+pub(crate) fn y(datatype: DataType, shape: &[i64]) -> ValueInfoProto {
     value("y", datatype, shape)
 }
 
-fn input(datatype: &str, shape: &[usize], data: Value) -> Value {
+pub(crate) fn input(datatype: &str, shape: &[usize], data: Value) -> Value {
     json!({ "name": "x", "datatype": datatype, "shape": shape, "data": data })
 }
 
-async fn answer(bytes: &[u8], inputs: &[Value]) -> Value {
+/// The data of the first output.
+pub(crate) async fn answer(bytes: &[u8], inputs: &[Value]) -> Value {
+    answers(bytes, inputs).await.swap_remove(0)
+}
+
+/// The data of each output.
+pub(crate) async fn answers(bytes: &[u8], inputs: &[Value]) -> Vec<Value> {
     let models = Repository::temporary();
     models.publish("m", bytes);
     let (server, client) = serve(&models).await;
@@ -97,11 +103,13 @@ async fn answer(bytes: &[u8], inputs: &[Value]) -> Value {
     let request = json!({ "inputs": inputs });
     let answer = client.post("/v2/models/m/infer", &request).await.unwrap();
     assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json()["outputs"][0]["data"].clone()
+    let answer = answer.json();
+    let outputs = answer["outputs"].as_array().unwrap().iter();
+    outputs.map(|output| output["data"].clone()).collect()
 }
 
 #[track_caller]
-fn assert_close(answer: &Value, expected: &[f64]) {
+pub(crate) fn assert_close(answer: &Value, expected: &[f64]) {
     let numbers = answer.as_array().unwrap().iter();
     let numbers: Vec<_> = numbers.map(|number| number.as_f64().unwrap()).collect();
     let is_close = |(number, expected): (&f64, &f64)| (number - expected).abs() < 1e-5;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::scope::Constant;
+use super::known::Constant;
 use crate::runtime::protobuf::{
     ProtoField, ProtoValue, VARINT, read_varint, write_bytes, write_tag, write_varint,
 };

@@ -3,9 +3,10 @@
 //! rten keeps booleans as integers, and casts 3 to 3 and 0.5 to 0. To be true is to differ from 0.
 
 use super::attribute;
+use super::known::{BOOL, FLOAT};
 use super::node::Node;
 use super::replacement::Replacement;
-use super::scope::{BOOL, FLOAT, Scopes};
+use super::scope::Scopes;
 
 pub(super) fn replace(
     node: &Node<'_>,

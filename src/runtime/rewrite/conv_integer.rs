@@ -5,10 +5,11 @@
 //! 128.
 
 use super::attribute;
+use super::known::{INT8, INT32, INT64, UINT8};
 use super::node::Node;
 use super::padding::with_pads;
 use super::replacement::Replacement;
-use super::scope::{INT8, INT32, INT64, Scopes, UINT8};
+use super::scope::Scopes;
 use super::windows::{Windows, around_spatial_axes};
 
 const INPUT_ZERO: usize = 2;

@@ -3,9 +3,10 @@
 //! rten takes the zero points of some columns for those of others.
 
 use super::attribute;
+use super::known::{INT32, UINT8};
 use super::node::Node;
 use super::replacement::Replacement;
-use super::scope::{INT32, Scopes, UINT8};
+use super::scope::Scopes;
 
 /// Multiplies with a zero point of 0, and subtracts the sum of each row times the zero points.
 pub(super) fn replace(

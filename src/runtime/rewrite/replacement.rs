@@ -2,7 +2,7 @@
 
 use super::names::Names;
 use super::node::{Node, encode};
-use super::{attribute, scope};
+use super::{attribute, known};
 use crate::runtime::protobuf::{VARINT, write_bytes, write_tag, write_varint};
 
 /// The numbers of fields of `TensorProto`.
@@ -78,17 +78,17 @@ impl<'a, 'n> Replacement<'a, 'n> {
     /// Adds a constant vector of type INT64, and returns its name.
     pub(super) fn integers(&mut self, values: &[i64]) -> Option<Vec<u8>> {
         let bytes = values.iter().flat_map(|value| value.to_le_bytes());
-        self.constant(scope::INT64, Some(values.len()), &bytes.collect::<Vec<_>>())
+        self.constant(known::INT64, Some(values.len()), &bytes.collect::<Vec<_>>())
     }
 
     /// Adds a constant scalar of type INT64, and returns its name.
     pub(super) fn integer(&mut self, value: i64) -> Option<Vec<u8>> {
-        self.constant(scope::INT64, None, &value.to_le_bytes())
+        self.constant(known::INT64, None, &value.to_le_bytes())
     }
 
     /// Adds a constant scalar of type FLOAT, and returns its name.
     pub(super) fn float(&mut self, value: f32) -> Option<Vec<u8>> {
-        self.constant(scope::FLOAT, None, &value.to_le_bytes())
+        self.constant(known::FLOAT, None, &value.to_le_bytes())
     }
 
     /// Adds a constant: a vector of the given length, or else a scalar.

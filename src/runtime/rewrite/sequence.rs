@@ -4,9 +4,10 @@
 //! the end of the sequence after it.
 
 use super::attribute;
+use super::known::INT64;
 use super::node::Node;
 use super::replacement::Replacement;
-use super::scope::{INT64, Scopes};
+use super::scope::Scopes;
 
 pub(super) fn replace(
     node: &Node<'_>,

@@ -4,9 +4,10 @@
 
 use super::attribute;
 use super::boolean::is_zero;
+use super::known::{FLOAT, INT32, INT64};
 use super::node::Node;
 use super::replacement::Replacement;
-use super::scope::{FLOAT, INT32, INT64, Scopes};
+use super::scope::Scopes;
 
 pub(super) fn replace(
     node: &Node<'_>,

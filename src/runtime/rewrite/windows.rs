@@ -1,9 +1,10 @@
 //! The windows of convolutions and pooling.
 
 use super::attribute;
+use super::known::UNKNOWN;
 use super::node::Node;
 use super::replacement::Replacement;
-use super::scope::{Scopes, UNKNOWN};
+use super::scope::Scopes;
 
 pub(super) const PADS: &[u8] = b"pads";
 pub(super) const AUTO_PAD: &[u8] = b"auto_pad";
