@@ -56,6 +56,7 @@ mod rollout;
 mod runtimes;
 mod scrape;
 mod scrub;
+mod second_opinion;
 mod statistics;
 mod strangers;
 #[cfg(unix)]
@@ -64,6 +65,7 @@ mod unix_socket;
 mod unprobed;
 mod unread_bodies;
 mod uploads;
+mod vetted_opinion;
 mod vetting;
 mod wrong_rank;
 
