@@ -94,6 +94,7 @@ mod runtime;
 mod runtime_id;
 mod sanitize;
 mod scrub;
+mod second_opinion;
 mod seed;
 mod server;
 mod session;
@@ -130,6 +131,9 @@ pub use self::runtime::{
 #[cfg(feature = "onnxruntime")]
 pub use self::runtime::{LibraryError, OnnxRuntimeLibrary};
 pub use self::runtime_id::RuntimeId;
+pub use self::second_opinion::{
+    Disagreement, InvalidSecondOpinionPolicy, SecondOpinion, SecondOpinionPolicy,
+};
 pub use self::server::{BindError, Server, ServerBuilder};
 pub use self::session::{RunError, Session, Work};
 pub use self::status::{ModelStatus, VersionStatus};

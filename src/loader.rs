@@ -178,6 +178,7 @@ impl Loader {
         }
         self.metrics.load_failed(reason);
         self.metrics.runtimes_refused(error.refusals());
+        self.metrics.second_opinion(error.second_opinion());
         if reason == Reason::ModelCorrupt {
             self.metrics.verification_failed();
         }

@@ -15,7 +15,7 @@ pub(crate) use self::file_path::MAX_DEPTH;
 pub use self::file_path::{FilePath, InvalidFilePath};
 pub use self::nonfinite_outputs::NonFiniteOutputs;
 use crate::sanitize::sanitize_for_log;
-use crate::{Digest, ModelName, RuntimeId, Version};
+use crate::{Digest, ModelName, RuntimeId, SecondOpinion, Version};
 
 /// The manifest of one version: the file `manifest.json` in the version's directory.
 ///
@@ -39,9 +39,8 @@ use crate::{Digest, ModelName, RuntimeId, Version};
 /// `allow_nonfinite` is optional. It declares outputs that may hold NaN and infinite values: see
 /// [`NonFiniteOutputs`].
 ///
-/// `output_ranks`, `unprobed` and `runtime` are optional, too: see
-/// [`output_ranks`](Self::output_ranks), [`unprobed`](Self::unprobed) and
-/// [`runtime`](Self::runtime).
+/// `output_ranks`, `unprobed`, `runtime` and `second_opinion` are optional, too: see the methods of
+/// these names.
 ///
 /// Parsing treats a manifest as hostile input: it refuses unknown fields, duplicate fields and
 /// duplicate files. Later additions to this file format will use another `manifest_version`.
@@ -76,9 +75,11 @@ pub struct Manifest {
     /// Written only if the version is unprobed, never as null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unprobed: Option<String>,
-    /// Written only if the version was tried, never as null.
+    /// This member and the next are written only if known, never as null.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     runtime: Option<RuntimeId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    second_opinion: Option<Box<SecondOpinion>>,
     #[serde(deserialize_with = "file_table::deserialize")]
     files: BTreeMap<FilePath, FileEntry>,
 }
@@ -219,6 +220,7 @@ impl Manifest {
             output_ranks: BTreeMap::new(),
             unprobed: None,
             runtime: None,
+            second_opinion: None,
             files,
         };
         manifest.check().map(|()| manifest)

@@ -162,7 +162,8 @@ impl Probe {
         Ok(())
     }
 
-    fn inputs_of(&self, session: &dyn Session) -> Result<Vec<Tensor>, ProbeError> {
+    /// The inputs, in the order of the model's declaration.
+    pub(crate) fn inputs_of(&self, session: &dyn Session) -> Result<Vec<Tensor>, ProbeError> {
         let inputs = in_order(session.inputs(), &self.inputs, "input")?;
         for (spec, tensor) in session.inputs().iter().zip(&inputs) {
             refuse_unfit(spec, tensor)?;

@@ -3,6 +3,7 @@
 mod auto;
 mod choice;
 mod claims;
+mod comparison;
 mod declared_tensors;
 mod manifest_outputs;
 mod onnx;
@@ -35,7 +36,8 @@ pub(crate) use self::trial::{DEFAULT_WARM_UP, TrialOptions, TriedVersion, try_wi
 use crate::onnx::protobuf;
 use crate::panics::catch;
 use crate::{
-    NonFiniteOutputs, ProbeError, RunError, RuntimeId, Session, TensorSpec, VerifiedVersion,
+    NonFiniteOutputs, ProbeError, RunError, RuntimeId, SecondOpinion, Session, TensorSpec,
+    VerifiedVersion,
 };
 
 /// The upper limit of the default number of threads of a session. A caller can set more threads.
@@ -124,6 +126,17 @@ pub enum RuntimeError {
     /// The model did not pass its probe.
     #[error("the probe failed: {}{}", .0, remedy_of_probe(.0))]
     Probe(#[source] ProbeError),
+    /// The [policy](crate::SecondOpinionPolicy) of second opinions does not admit the version.
+    #[error("the second opinion: {}{}", .0, remedy_of_opinion(.0))]
+    SecondOpinion(SecondOpinion),
+}
+
+/// How to serve a good model whose second opinion is bad.
+fn remedy_of_opinion(opinion: &SecondOpinion) -> &'static str {
+    match opinion {
+        SecondOpinion::Uncompared { .. } => ": publish the version with a probe",
+        _ => ": `--second-opinion warn` serves it all the same, `--runtime` selects one runtime",
+    }
 }
 
 impl RuntimeError {

@@ -187,7 +187,7 @@ impl ServerBuilder {
     /// When called outside of a Tokio runtime with I/O and time drivers.
     pub async fn listen(self, address: &ListenAddress) -> Result<Server, BindError> {
         self.config.check()?;
-        self.vetting.check()?;
+        let vetting = self.vetting.for_runtime(&*self.runtime)?;
         let (listener, addresses) = bind_listener(address).await?;
         let (admin_listener, admin_addresses) = match &self.admin {
             Some(address) => {
@@ -203,7 +203,7 @@ impl ServerBuilder {
         let registry = Registry::new(
             store,
             self.runtime,
-            Arc::new(self.vetting),
+            Arc::new(vetting),
             self.executor,
             Arc::clone(&metrics),
             self.config.clone(),

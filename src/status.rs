@@ -12,8 +12,8 @@ use crate::manifest::Manifest;
 use crate::metrics::VersionStatistics;
 use crate::run_queue::RunQueue;
 use crate::{
-    Digest, IgnoredEntry, ModelName, Probe, Reason, RuntimeId, RuntimeRefusal, Session, Trial,
-    Version,
+    Digest, IgnoredEntry, ModelName, Probe, Reason, RuntimeId, RuntimeRefusal, SecondOpinion,
+    Session, Trial, Version,
 };
 
 /// The status of a model.
@@ -185,6 +185,8 @@ pub(crate) struct Loaded {
     pub(crate) runtime: RuntimeId,
     /// The preferred runtimes that refused the version.
     pub(crate) passed_over: Vec<RuntimeRefusal>,
+    /// The second opinion; `None` if it was not wanted, or there is only one runtime.
+    pub(crate) second_opinion: Option<SecondOpinion>,
     /// Whether the version has no manifest on disk.
     pub(crate) is_unverified: bool,
     pub(crate) statistics: Arc<VersionStatistics>,

@@ -12,16 +12,20 @@ mod limits;
 
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use thiserror::Error;
 
+use self::frame::Question;
 pub(crate) use self::frame::Vetted;
 pub use self::limits::VettingLimits;
 use crate::runtime::{RuntimeError, TrialOptions, try_with};
 use crate::sanitize::sanitize_for_log;
-use crate::{ConfigError, Runtime, RuntimeRefusal, Trial, VerifiedVersion};
+use crate::{
+    ConfigError, Runtime, RuntimeRefusal, SecondOpinion, SecondOpinionPolicy, Trial,
+    VerifiedVersion,
+};
 
 /// The stack size of the vetting thread, in bytes.
 // This stack is smaller than the 2 MiB stacks of Tokio's and rten's threads. A model that does not
@@ -33,7 +37,12 @@ const STACK_BYTES: usize = 1 << 20;
 /// The default is [`in_process`](Self::in_process), because this library cannot know which program
 /// can run as the child. `clarity serve` runs itself as the child.
 #[derive(Clone, Debug)]
-pub struct Vetting(Isolation);
+pub struct Vetting {
+    isolation: Isolation,
+    second_opinion: SecondOpinionPolicy,
+    /// The number of runtimes that can load a version.
+    runtimes: u64,
+}
 
 #[derive(Clone, Debug)]
 enum Isolation {
@@ -59,6 +68,8 @@ pub enum VettingError {
         why: String,
         /// The runtimes that do not load the version; empty if the version failed its trial.
         runtimes: Vec<RuntimeRefusal>,
+        /// The second opinion, if the version was refused for it.
+        second_opinion: Option<Box<SecondOpinion>>,
     },
     /// The child ended without a verdict.
     #[error("the vetting process {outcome}{}", colon_prefixed(.stderr))]
@@ -101,7 +112,7 @@ impl Vetting {
 
     /// Like [`in_process`](Self::in_process). No run on a generated input begins after `warm_up`.
     pub(crate) fn in_process_within(warm_up: Duration) -> Self {
-        Self(Isolation::InProcess { warm_up })
+        Self::new(Isolation::InProcess { warm_up })
     }
 
     /// Vets each version in a child: runs `program` with `args`, and sends the verified bytes to
@@ -110,18 +121,49 @@ impl Vetting {
     /// The program must call [`answer`](Self::answer) with the same kind of runtime as the server
     /// uses.
     pub fn child(program: impl Into<PathBuf>, args: &[&str], limits: VettingLimits) -> Self {
-        Self(Isolation::Child {
+        Self::new(Isolation::Child {
             program: program.into(),
             args: args.iter().map(|&arg| arg.to_owned()).collect(),
             limits,
         })
     }
 
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        match &self.0 {
-            Isolation::InProcess { .. } => Ok(()),
-            Isolation::Child { limits, .. } => limits.check(),
+    fn new(isolation: Isolation) -> Self {
+        Self {
+            isolation,
+            second_opinion: SecondOpinionPolicy::default(),
+            runtimes: 1,
         }
+    }
+
+    /// Sets the policy of second opinions. The runtime must have
+    /// [candidates](crate::Runtime::candidates): otherwise there is no second opinion, and a server
+    /// does not start with [`SecondOpinionPolicy::Require`].
+    #[must_use]
+    pub fn second_opinion(self, policy: SecondOpinionPolicy) -> Self {
+        Self {
+            second_opinion: policy,
+            ..self
+        }
+    }
+
+    /// The policy of second opinions.
+    pub(crate) fn policy(&self) -> SecondOpinionPolicy {
+        self.second_opinion
+    }
+
+    /// Checks the settings, for versions that `runtime` loads.
+    pub(crate) fn for_runtime(mut self, runtime: &dyn Runtime) -> Result<Self, ConfigError> {
+        if let Isolation::Child { limits, .. } = &self.isolation {
+            limits.check()?;
+        }
+        self.runtimes = runtime.candidates().len().max(1) as u64;
+        if self.second_opinion == SecondOpinionPolicy::Require && self.runtimes < 2 {
+            let expected = "a second runtime beside the first (`clarity runtime` tells how to get one) for `require`";
+            let found = format!("only {}", runtime.id());
+            return Err(ConfigError::new("second-opinion", expected, found));
+        }
+        Ok(self)
     }
 
     /// Loads and runs a version in the child, if a child is configured. Blocks. Returns the result
@@ -143,14 +185,21 @@ impl Vetting {
         record: bool,
         on_step: &(dyn Fn(&str) + Sync),
     ) -> Result<Option<Vetted>, VettingError> {
-        match &self.0 {
+        match &self.isolation {
             Isolation::InProcess { .. } => Ok(None),
             Isolation::Child {
                 program,
                 args,
                 limits,
             } => {
-                let mut vetted = child::ask(program, args, limits, version, record, on_step)?;
+                let question = Question {
+                    version,
+                    limits,
+                    record,
+                    second_opinion: self.second_opinion,
+                    runtimes: self.runtimes,
+                };
+                let mut vetted = child::ask(program, args, &question, on_step)?;
                 // Takes only the answer from the child: a hostile model could replace the request.
                 let recorded = vetted.recorded.take().zip(version.probe().ok().flatten());
                 vetted.recorded = recorded.map(|(recorded, probe)| probe.with_answer_of(recorded));
@@ -161,7 +210,7 @@ impl Vetting {
 
     /// The time after which no run on a generated input begins in this process.
     pub(crate) fn warm_up(&self) -> Duration {
-        match &self.0 {
+        match &self.isolation {
             Isolation::InProcess { warm_up } => *warm_up,
             Isolation::Child { limits, .. } => limits.warm_up,
         }
@@ -182,14 +231,13 @@ impl Vetting {
     ) -> io::Result<()> {
         let request = frame::read_request(&mut input)?;
         die_with_parent()?;
-        request.limits.apply_to_this_process(request.bytes)?;
+        let limits = &request.limits;
+        limits.apply_to_this_process(request.bytes, request.runtimes)?;
         let version = VerifiedVersion::receive(request.manifest, &mut input)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         let steps = Mutex::new(&mut output);
         let on_step = |step: &str| {
-            let mut output = steps
-                .lock()
-                .unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut output = lock(&steps);
             // An error is ignored: the verdict reports that the output is closed.
             let _ = writeln!(output, "{step}").and_then(|()| output.flush());
         };
@@ -197,10 +245,18 @@ impl Vetting {
             let options = TrialOptions {
                 warm_up: request.limits.warm_up,
                 record: request.record,
+                second_opinion: request.second_opinion,
                 on_step: &on_step,
                 ..TrialOptions::default()
             };
-            try_with(runtime, version, &options).map(|tried| Vetted::new(tried, request.record))
+            let tried = try_with(runtime, version, &options)?;
+            if let Some(provisional) = Vetted::without_second(&tried, request.record) {
+                let mut output = lock(&steps);
+                // An error is ignored, as above.
+                let _ = frame::write_provisional(&mut *output, provisional);
+            }
+            let tried = tried.with_second_opinion(&options)?;
+            Ok(Vetted::new(tried, request.record))
         };
         let vetted = std::thread::scope(|scope| {
             let vetting = std::thread::Builder::new().stack_size(STACK_BYTES);
@@ -209,11 +265,19 @@ impl Vetting {
             io::Result::Ok(vetting.join().unwrap_or_else(panicked))
         })?;
         let refusal = |error| frame::Refusal {
+            second_opinion: match &error {
+                RuntimeError::SecondOpinion(opinion) => Some(opinion.clone()),
+                _ => None,
+            },
             runtimes: RuntimeRefusal::all_of(runtime, &error),
             why: sanitize_for_log(error),
         };
         frame::write_verdict(&mut output, vetted.map_err(refusal))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Makes the kernel kill this process when the server dies, on Linux. On other systems, only the

@@ -196,6 +196,9 @@ fn published(manifest: &Manifest) -> String {
         let digest = manifest.files()[probe].sha256;
         text += &format!("probe recorded: SHA-256 of {probe} {digest}\n");
     }
+    if let Some(opinion) = manifest.second_opinion() {
+        text += &format!("second opinion: {opinion}\n");
+    }
     text + &unprobed_notice(manifest)
 }
 

@@ -96,6 +96,10 @@ impl VersionDetails {
             let runtime = sanitize_for_log(runtime);
             let _ = writeln!(text, "  runtime: {runtime}, when it was published");
         }
+        if let Some(opinion) = manifest.and_then(Manifest::second_opinion) {
+            let opinion = sanitize_for_log(opinion);
+            let _ = writeln!(text, "  second opinion: {opinion}");
+        }
         if let Some(held) = &self.quarantine {
             let (cause, since, detail) = (held.cause().as_str(), held.since(), held.detail());
             let _ = writeln!(text, "  quarantined since {since} ({cause}): {detail}");

@@ -154,6 +154,7 @@ impl Row {
                 "probe": probe(manifest),
                 "unprobed": manifest.unprobed(),
                 "runtime": manifest.runtime(),
+                "second_opinion": manifest.second_opinion(),
                 "sha256": manifest.digest(),
                 "quarantine": quarantine,
                 "unlisted": unlisted,

@@ -13,7 +13,7 @@ use super::progress::Progress;
 use super::runtimes::RuntimeArgs;
 use crate::runtime::{TrialOptions, try_with};
 use crate::vetting::Vetted;
-use crate::{Runtime, Staged, Vetting, VettingLimits};
+use crate::{Runtime, SecondOpinionPolicy, Staged, Vetting, VettingLimits};
 
 /// The name of the hidden command that vets one version on behalf of another process.
 pub(super) const COMMAND: &str = "vet";
@@ -39,6 +39,10 @@ pub(super) struct VettingArgs {
     /// begins afterwards
     #[arg(long = "vetting-warm-up", value_name = "TIME", default_value = "5s", value_parser = parse_duration)]
     warm_up: Duration,
+    /// The answers of a second runtime to the same inputs, if two runtimes can run the version:
+    /// `warn` serves a version with different answers, `require` refuses it
+    #[arg(long, value_name = "POLICY", default_value_t = SecondOpinionPolicy::default())]
+    second_opinion: SecondOpinionPolicy,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -58,7 +62,7 @@ impl VettingArgs {
             warm_up: self.warm_up,
         };
         limits.check()?;
-        Ok(match self.mode {
+        let vetting = match self.mode {
             VettingMode::Child => {
                 let runtime = self.runtimes.to_args()?;
                 let runtime = runtime.iter().map(String::as_str);
@@ -66,7 +70,8 @@ impl VettingArgs {
                 Vetting::child(this_program()?, &args, limits)
             }
             VettingMode::InProcess => Vetting::in_process_within(limits.warm_up),
-        })
+        };
+        Ok(vetting.second_opinion(self.second_opinion))
     }
 
     /// Whether a run of this command can need ONNX Runtime.
@@ -93,7 +98,8 @@ impl VettingArgs {
         progress.set_step("verifying");
         let version = staged.open()?;
         let record = version.probe()?.is_some_and(|probe| !probe.has_outputs());
-        let vetting = self.vetting()?;
+        let runtime = self.runtime(None)?;
+        let vetting = self.vetting()?.for_runtime(&*runtime)?;
         let on_step = |step: &str| progress.set_step(format!("vetting: {step}"));
         let vetted = match vetting.vet_with(&version, record, &on_step)? {
             Some(vetted) => vetted,
@@ -101,17 +107,19 @@ impl VettingArgs {
                 let options = TrialOptions {
                     warm_up: self.warm_up,
                     record,
+                    second_opinion: self.second_opinion,
                     on_step: &on_step,
                     ..TrialOptions::default()
                 };
-                Vetted::new(try_with(&*self.runtime(None)?, version, &options)?, record)
+                let tried = try_with(&*runtime, version, &options)?;
+                Vetted::new(tried.with_second_opinion(&options)?, record)
             }
         };
         if let Some(recorded) = vetted.recorded {
             progress.set_step("recording the probe");
             staged.add_probe(&recorded)?;
         }
-        staged.set_runtime(vetted.runtime)?;
+        staged.set_runtime(vetted.runtime, vetted.second_opinion)?;
         if let Some(why) = vetted.trial.unprobed_detail() {
             staged.set_unprobed(why)?;
         }

@@ -33,14 +33,19 @@ pub(super) async fn model(target: Target) -> Result<Json<Value>, Problem> {
     Ok(Json(metadata))
 }
 
-/// The parameters of a model: the runtime and its version. Also whether the version that answers is
-/// unprobed, and the overridden ranks of outputs.
+/// The parameters of a model: the runtime and its version. Also the second opinion, whether the
+/// version that answers is unprobed, and the overridden ranks of outputs.
 fn parameters(loaded: &Loaded) -> Map<String, Value> {
     let mut parameters = Map::new();
     let RuntimeId { name, version, .. } = &loaded.runtime;
     parameters.insert("runtime".to_owned(), json!(name));
     if !version.is_empty() {
         parameters.insert("runtime_version".to_owned(), json!(version));
+    }
+    if let Some(opinion) = &loaded.second_opinion {
+        parameters.insert("second_opinion".to_owned(), json!(opinion.result()));
+        let detail = json!(opinion.to_string());
+        parameters.insert("second_opinion_detail".to_owned(), detail);
     }
     if let Some(why) = loaded.trial.unprobed_detail() {
         parameters.insert("unprobed".to_owned(), json!(true));

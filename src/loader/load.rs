@@ -15,8 +15,9 @@ use crate::status::Loaded;
 use crate::stopwatch::Stopwatch;
 use crate::vetting::Vetted;
 use crate::{
-    Manifest, ModelName, Quarantine, QuarantineCause, Reason, Runtime, RuntimeRefusal, Store,
-    VerifiedVersion, VerifyError, Version, Vetting, VettingError,
+    Manifest, ModelName, Quarantine, QuarantineCause, Reason, Runtime, RuntimeRefusal,
+    SecondOpinion, SecondOpinionPolicy, Store, VerifiedVersion, VerifyError, Version, Vetting,
+    VettingError,
 };
 
 /// The reason why a version was not loaded.
@@ -94,6 +95,20 @@ impl LoadError {
             Self::Runtime { refusals, .. } => refusals,
             Self::Vetting(VettingError::Refused { runtimes, .. }) => runtimes,
             _ => &[],
+        }
+    }
+
+    /// The second opinion for which the version was refused.
+    pub(super) fn second_opinion(&self) -> Option<&SecondOpinion> {
+        match self {
+            Self::Runtime { error, .. } => match &**error {
+                RuntimeError::SecondOpinion(opinion) => Some(opinion),
+                _ => None,
+            },
+            Self::Vetting(VettingError::Refused { second_opinion, .. }) => {
+                second_opinion.as_deref()
+            }
+            _ => None,
         }
     }
 
@@ -201,16 +216,28 @@ impl LoadContext {
             before: vetted.as_ref().map(|vetted| &vetted.trial),
             runtime: vetted.as_ref().map(|vetted| &vetted.runtime),
             warm_up: self.vetting.warm_up(),
+            second_opinion: match &vetted {
+                Some(_) => SecondOpinionPolicy::Off,
+                None => self.vetting.policy(),
+            },
             ..TrialOptions::default()
         };
+        let tried = try_with(&*self.runtime, verified, &options);
         let TriedVersion {
             session,
             probe,
             trial,
             runtime,
             passed_over,
-        } = try_with(&*self.runtime, verified, &options)
+            second_opinion,
+            ..
+        } = tried
+            .and_then(|tried| tried.with_second_opinion(&options))
             .map_err(|error| LoadError::of_runtime(&*self.runtime, error))?;
+        let (passed_over, second_opinion) = match vetted {
+            Some(vetted) => (vetted.passed_over, vetted.second_opinion),
+            None => (passed_over, second_opinion),
+        };
         Ok(Loaded {
             manifest,
             session,
@@ -219,7 +246,8 @@ impl LoadContext {
             queue: RunQueue::default(),
             trial,
             runtime,
-            passed_over: vetted.map_or(passed_over, |vetted| vetted.passed_over),
+            passed_over,
+            second_opinion,
             is_unverified,
             statistics: Arc::default(),
             runs: Counter::default(),

@@ -171,6 +171,21 @@ impl Loader {
             tracing::info!(model = %self.model, %version, %runtime, detail = why, "runtime refused the model version");
         }
     }
+
+    /// Counts and logs the second opinion about a loaded version.
+    fn report_second_opinion(&self, version: Version, loaded: &Loaded) {
+        self.metrics.second_opinion(loaded.second_opinion.as_ref());
+        let (model, runtime) = (&self.model, &loaded.runtime);
+        match &loaded.second_opinion {
+            Some(opinion) if opinion.is_warning() => {
+                tracing::warn!(%model, %version, %runtime, detail = %opinion, "second opinion");
+            }
+            Some(opinion) => {
+                tracing::info!(%model, %version, %runtime, detail = %opinion, "second opinion");
+            }
+            None => {}
+        }
+    }
 }
 
 impl LoadPass<'_> {
@@ -268,6 +283,7 @@ impl LoadPass<'_> {
                     .log_unlisted(&self.loader.model, version, unlisted);
                 report_trial(&fresh);
                 self.loader.report_passed_over(version, &fresh.passed_over);
+                self.loader.report_second_opinion(version, &fresh);
                 self.found.insert(version, VersionStatus::Serving);
                 state.verified.insert(version, files.clone());
                 let same = before.filter(|before| before.manifest == fresh.manifest);

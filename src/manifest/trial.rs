@@ -7,7 +7,7 @@ use serde::Deserializer;
 use serde::de::{Error as _, MapAccess, Visitor};
 
 use super::Manifest;
-use crate::RuntimeId;
+use crate::{RuntimeId, SecondOpinion};
 
 impl Manifest {
     /// The outputs whose number of dimensions the model declares wrongly, with the right number.
@@ -29,6 +29,12 @@ impl Manifest {
         self.runtime.as_ref()
     }
 
+    /// The second opinion in the trial before the publication. `None` if no second runtime was
+    /// asked. A server asks again.
+    pub fn second_opinion(&self) -> Option<&SecondOpinion> {
+        self.second_opinion.as_deref()
+    }
+
     /// The same manifest with overridden ranks of outputs.
     pub(crate) fn with_output_ranks(self, output_ranks: BTreeMap<String, Option<u8>>) -> Self {
         Self {
@@ -45,10 +51,16 @@ impl Manifest {
         }
     }
 
-    /// The same manifest for a version that was tried with `runtime`.
-    pub(crate) fn with_runtime(self, runtime: RuntimeId) -> Self {
+    /// The same manifest for a version that was tried with `runtime`, and whose second opinion is
+    /// `second_opinion`.
+    pub(crate) fn with_runtime(
+        self,
+        runtime: RuntimeId,
+        second_opinion: Option<SecondOpinion>,
+    ) -> Self {
         Self {
             runtime: Some(runtime),
+            second_opinion: second_opinion.map(Box::new),
             ..self
         }
     }
@@ -113,9 +125,16 @@ mod tests {
         assert_eq!(plain.runtime(), None);
         assert!(!plain.to_json().contains("runtime"));
         let rten = RuntimeId::new("rten", "0.27.0");
-        let written = plain.with_runtime(rten.clone()).to_json();
+        let opinion = SecondOpinion::Agreed {
+            runtime: RuntimeId::new("other", ""),
+            compared: 8,
+            tried: 9,
+        };
+        let written = plain.with_runtime(rten.clone(), Some(opinion.clone()));
+        let written = written.to_json();
         let parsed = Manifest::parse(written.as_bytes()).unwrap();
         assert_eq!(parsed.runtime(), Some(&rten));
+        assert_eq!(parsed.second_opinion(), Some(&opinion));
         for more in [
             r#", "runtime": "rten""#,
             r#", "runtime": {"name": "rten"}"#,

@@ -7,7 +7,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::labels::{
-    ModelLabel, OutcomeLabels, ReasonLabels, RuntimeLabels, RuntimeReasonLabels,
+    ModelLabel, OutcomeLabels, ReasonLabels, ResultLabels, RuntimeLabels, RuntimeReasonLabels,
     RuntimeVersionLabels, StateLabels, TransitionLabels, VersionLabels,
 };
 
@@ -44,6 +44,7 @@ pub(super) struct Families {
     pub(super) version_info: Family<VersionLabels, Gauge>,
     pub(super) runtime_info: Family<RuntimeVersionLabels, Gauge>,
     pub(super) runtime_refusals: Family<RuntimeReasonLabels, Counter>,
+    pub(super) second_opinions: Family<ResultLabels, Counter>,
     pub(super) runs: Family<RuntimeLabels, Counter>,
     pub(super) version_unprobed: Family<ModelLabel, Gauge>,
     pub(super) probe_failures: Family<ModelLabel, Counter>,
@@ -77,6 +78,7 @@ impl Families {
             version_info: Family::default(),
             runtime_info: Family::default(),
             runtime_refusals: Family::default(),
+            second_opinions: Family::default(),
             runs: Family::default(),
             version_unprobed: Family::default(),
             probe_failures: Family::default(),
@@ -176,6 +178,11 @@ impl Families {
             "model_runtime_refusals",
             "Versions that a runtime refused to load, by runtime and reason",
             f.runtime_refusals,
+        );
+        registry.register(
+            "model_second_opinions",
+            "Versions whose answers were compared with those of a second runtime, by result",
+            f.second_opinions,
         );
         registry.register(
             "model_runs",

@@ -10,11 +10,13 @@ use prometheus_client::metrics::histogram::Histogram;
 
 use super::families::Families;
 use super::labels::{
-    ModelLabel, OutcomeLabels, ReasonLabels, RuntimeLabels, RuntimeReasonLabels,
+    ModelLabel, OutcomeLabels, ReasonLabels, ResultLabels, RuntimeLabels, RuntimeReasonLabels,
     RuntimeVersionLabels, StateLabels, TransitionLabels, VersionLabels,
 };
 use crate::verdict::Verdict;
-use crate::{BreakerState, Digest, ModelName, Reason, RuntimeId, RuntimeRefusal, Version};
+use crate::{
+    BreakerState, Digest, ModelName, Reason, RuntimeId, RuntimeRefusal, SecondOpinion, Version,
+};
 
 /// The metrics of one model. Counting a prediction takes only atomic additions, without a lookup by
 /// labels.
@@ -217,6 +219,20 @@ impl ModelMetrics {
                 reason: refusal.kind.as_str(),
             };
             self.families.runtime_refusals.get_or_create(&labels).inc();
+        }
+    }
+
+    /// Counts a second opinion, if there is one.
+    // The series exist only with a second runtime, and then for each result.
+    pub(crate) fn second_opinion(&self, opinion: Option<&SecondOpinion>) {
+        let Some(opinion) = opinion else { return };
+        for result in SecondOpinion::RESULTS {
+            let labels = ResultLabels {
+                model: self.model.clone(),
+                result,
+            };
+            let counter = self.families.second_opinions.get_or_create_owned(&labels);
+            counter.inc_by((result == opinion.result()).into());
         }
     }
 

@@ -4,11 +4,14 @@ use super::{Runtime, RuntimeError, RuntimeRefusal, load};
 use crate::{RuntimeId, Session, VerifiedVersion};
 
 /// A loaded version, and the runtime that loaded it.
-pub(super) struct Choice {
+pub(super) struct Choice<'a> {
     pub(super) session: Box<dyn Session>,
     pub(super) runtime: RuntimeId,
     /// The runtimes that were asked before, and refused the version.
     pub(super) passed_over: Vec<RuntimeRefusal>,
+    /// The next runtime, which was not asked, and the version's bytes for it. `None` if the chosen
+    /// runtime was the last one.
+    pub(super) next: Option<(&'a dyn Runtime, VerifiedVersion)>,
 }
 
 /// Loads a version with the first of the runtime's candidates that does not refuse it. The runtime
@@ -23,13 +26,14 @@ pub(super) struct Choice {
 pub(super) fn choose(
     runtime: &dyn Runtime,
     version: VerifiedVersion,
-) -> Result<Choice, RuntimeError> {
+) -> Result<Choice<'_>, RuntimeError> {
     let mut candidates = runtime.candidates().iter().map(|candidate| &**candidate);
     let Some(mut candidate) = candidates.next() else {
         return Ok(Choice {
             session: load(runtime, version)?,
             runtime: runtime.id(),
             passed_over: Vec::new(),
+            next: None,
         });
     };
     let mut passed_over = Vec::new();
@@ -46,6 +50,7 @@ pub(super) fn choose(
                     session,
                     runtime: candidate.id(),
                     passed_over,
+                    next: kept,
                 });
             }
             Err(error) => RuntimeRefusal::new(candidate.id(), &error),
@@ -64,11 +69,11 @@ pub(super) fn choose(
 /// # Errors
 ///
 /// [`RuntimeError::OtherRuntime`] if no candidate has this name and version.
-pub(super) fn load_with(
-    runtime: &dyn Runtime,
+pub(super) fn load_with<'a>(
+    runtime: &'a dyn Runtime,
     wanted: &RuntimeId,
     version: VerifiedVersion,
-) -> Result<Choice, RuntimeError> {
+) -> Result<Choice<'a>, RuntimeError> {
     let candidates = runtime.candidates();
     let runtime = match candidates {
         [] => runtime,
@@ -83,5 +88,6 @@ pub(super) fn load_with(
         session: load(runtime, version)?,
         runtime: runtime.id(),
         passed_over: Vec::new(),
+        next: None,
     })
 }

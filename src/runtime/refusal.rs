@@ -56,7 +56,8 @@ impl RefusalKind {
             RuntimeError::NoRuntime(_)
             | RuntimeError::OtherRuntime(_)
             | RuntimeError::WarmUp(_)
-            | RuntimeError::Probe(_) => None,
+            | RuntimeError::Probe(_)
+            | RuntimeError::SecondOpinion(_) => None,
         }
     }
 }

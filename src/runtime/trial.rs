@@ -6,10 +6,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::choice::{Choice, choose, load_with};
+use super::comparison::{FirstOpinion, compare};
 use super::warm_up::warm_up;
 use super::{Runtime, RuntimeError, RuntimeRefusal};
 use crate::sanitize::sanitize_for_log;
-use crate::{Probe, RuntimeId, Session, VerifiedVersion};
+use crate::{Probe, RuntimeId, SecondOpinion, SecondOpinionPolicy, Session, VerifiedVersion};
 
 /// The result of a version's trial.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +30,7 @@ pub enum Trial {
 }
 
 /// A version that was loaded and tried.
-pub(crate) struct TriedVersion {
+pub(crate) struct TriedVersion<'a> {
     pub(crate) session: Box<dyn Session>,
     pub(crate) probe: Option<Probe>,
     pub(crate) trial: Trial,
@@ -37,6 +38,10 @@ pub(crate) struct TriedVersion {
     pub(crate) runtime: RuntimeId,
     /// The preferred runtimes that refused the version.
     pub(crate) passed_over: Vec<RuntimeRefusal>,
+    /// The second opinion, if it is wanted and known.
+    pub(crate) second_opinion: Option<SecondOpinion>,
+    /// The runtime that is to give the second opinion, and the version's bytes for it.
+    second: Option<(&'a dyn Runtime, VerifiedVersion)>,
 }
 
 /// The parameters of a trial.
@@ -46,10 +51,13 @@ pub(crate) struct TrialOptions<'a> {
     pub(crate) before: Option<&'a Trial>,
     /// The runtime of that earlier trial, which loads the version again.
     pub(crate) runtime: Option<&'a RuntimeId>,
-    /// The time after which no run on a generated input begins.
+    /// The time after which no run on a generated input begins. The same time bounds the runs of
+    /// the second opinion.
     pub(crate) warm_up: Duration,
     /// Records the model's answer as the answer of the probe, if the probe has no answer.
     pub(crate) record: bool,
+    /// Whether another runtime is asked, too.
+    pub(crate) second_opinion: SecondOpinionPolicy,
     /// Gets the name of each step when the step begins.
     pub(crate) on_step: &'a dyn Fn(&str),
 }
@@ -87,6 +95,7 @@ impl Default for TrialOptions<'_> {
             runtime: None,
             warm_up: DEFAULT_WARM_UP,
             record: false,
+            second_opinion: SecondOpinionPolicy::Off,
             on_step: &|_| {},
         }
     }
@@ -99,21 +108,23 @@ pub(crate) const DEFAULT_WARM_UP: Duration = Duration::from_secs(5);
 ///
 /// Runs the version's probe, and nothing else, if it has a probe. Otherwise runs the model on
 /// generated inputs.
-pub(crate) fn try_with(
-    runtime: &dyn Runtime,
+pub(crate) fn try_with<'a>(
+    runtime: &'a dyn Runtime,
     version: VerifiedVersion,
     options: &TrialOptions<'_>,
-) -> Result<TriedVersion, RuntimeError> {
+) -> Result<TriedVersion<'a>, RuntimeError> {
     let mut probe = version.probe().map_err(RuntimeError::Probe)?;
     (options.on_step)("the load");
     let Choice {
         session,
         runtime,
         passed_over,
+        next,
     } = match options.runtime {
         Some(wanted) => load_with(runtime, wanted, version)?,
         None => choose(runtime, version)?,
     };
+    let wants_second = options.second_opinion != SecondOpinionPolicy::Off;
     let trial = match (&mut probe, options.before) {
         (Some(probe), _) => {
             (options.on_step)("the probe");
@@ -136,6 +147,47 @@ pub(crate) fn try_with(
         probe,
         trial,
         runtime,
+        second_opinion: passed_over.last().filter(|_| wants_second).map(|refusal| {
+            SecondOpinion::Single {
+                runtime: refusal.runtime.clone(),
+                why: refusal.why.clone(),
+            }
+        }),
         passed_over,
+        second: next.filter(|_| wants_second),
     })
+}
+
+impl TriedVersion<'_> {
+    /// The runtime that is to give the second opinion. `None` if no opinion is wanted, or if only
+    /// one runtime can run the version.
+    pub(crate) fn second_runtime(&self) -> Option<RuntimeId> {
+        self.second.as_ref().map(|(runtime, _)| runtime.id())
+    }
+
+    /// Asks the second runtime, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`RuntimeError::SecondOpinion`] if the policy does not admit the version.
+    pub(crate) fn with_second_opinion(
+        mut self,
+        options: &TrialOptions<'_>,
+    ) -> Result<Self, RuntimeError> {
+        if let Some((second, version)) = self.second.take() {
+            let first = FirstOpinion {
+                runtime: &self.runtime,
+                session: &*self.session,
+                probe: self.probe.as_ref(),
+            };
+            let opinion = compare(&first, second, version, options.warm_up, options.on_step);
+            self.second_opinion = Some(opinion);
+        }
+        match &self.second_opinion {
+            Some(opinion) if !options.second_opinion.admits(opinion) => {
+                Err(RuntimeError::SecondOpinion(opinion.clone()))
+            }
+            _ => Ok(self),
+        }
+    }
 }

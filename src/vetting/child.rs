@@ -6,11 +6,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 
-use super::frame::{Refusal, Vetted, read_verdict, write_request};
-use super::{VettingError, VettingLimits};
-use crate::VerifiedVersion;
+use super::VettingError;
+use super::frame::{Question, Refusal, Vetted, read_verdict, write_request};
 use crate::onnxruntime_telemetry;
 use crate::sanitize::sanitize_for_log;
+use crate::{SecondOpinion, SecondOpinionPolicy, VerifiedVersion};
 
 /// The maximum number of bytes that are kept from each of the child's two output streams, if the
 /// child records nothing.
@@ -22,9 +22,7 @@ const MAX_RECORDED_BYTES: u64 = 256 << 20;
 pub(super) fn ask(
     program: &Path,
     args: &[String],
-    limits: &VettingLimits,
-    version: &VerifiedVersion,
-    record: bool,
+    question: &Question<'_>,
     on_step: &(dyn Fn(&str) + Sync),
 ) -> Result<Vetted, VettingError> {
     let unavailable = |source| VettingError::Unavailable {
@@ -32,23 +30,40 @@ pub(super) fn ask(
         source,
     };
     let child = start(program, args).map_err(unavailable)?;
-    let ended = exchange(child, limits, version, record, on_step).map_err(unavailable)?;
-    let Some(ended) = ended else {
-        return Err(VettingError::TimedOut { limit: limits.time });
-    };
-    match read_verdict(&ended.output.verdict) {
-        Some(verdict) if ended.status.success() => verdict.map_err(refused),
-        _ => Err(VettingError::Died {
-            outcome: describe(ended.status, limits, version) + &during(&ended.output.step, version),
-            stderr: last_line(&ended.errors),
-        }),
+    let ended = exchange(child, question, on_step).map_err(unavailable)?;
+    let verdict = read_verdict(&ended.output.verdict);
+    if let Some(verdict) = verdict.filter(|_| !ended.timed_out && ended.status.success()) {
+        return verdict.map_err(refused);
     }
+    let (limit, step) = (question.limits.time, &ended.output.step);
+    let error = match ended.timed_out {
+        true => VettingError::TimedOut { limit },
+        false => VettingError::Died {
+            outcome: describe(ended.status, question) + &during(step, question.version),
+            stderr: last_line(&ended.errors),
+        },
+    };
+    match without_second(&ended.output.provisional, &error) {
+        Some(vetted) if question.second_opinion != SecondOpinionPolicy::Require => Ok(vetted),
+        _ => Err(error),
+    }
+}
+
+/// The verdict of a child that ended while its second runtime was asked.
+// Without this, a fault of the second runtime would take away a version that the first one serves.
+fn without_second(provisional: &[u8], error: &VettingError) -> Option<Vetted> {
+    let mut vetted = read_verdict(provisional)?.ok()?;
+    if let Some(SecondOpinion::Uncompared { why, .. }) = &mut vetted.second_opinion {
+        *why = sanitize_for_log(error);
+    }
+    Some(vetted)
 }
 
 fn refused(refusal: Refusal) -> VettingError {
     VettingError::Refused {
         why: refusal.why,
         runtimes: refusal.runtimes,
+        second_opinion: refusal.second_opinion.map(Box::new),
     }
 }
 
@@ -91,6 +106,7 @@ struct ChildOutput {
     status: ExitStatus,
     output: VettingOutput,
     errors: Vec<u8>,
+    timed_out: bool,
 }
 
 /// The standard output of a child.
@@ -98,21 +114,21 @@ struct ChildOutput {
 struct VettingOutput {
     /// The last step that the child began; may be empty.
     step: String,
+    /// The last complete line of JSON: the verdict if the second runtime gives no opinion.
+    provisional: Vec<u8>,
     /// The last line.
     verdict: Vec<u8>,
 }
 
 /// Writes to the child, reads from it and waits for it on separate threads, so that no operation
-/// blocks another. Returns `None` on timeout.
+/// blocks another.
 ///
 /// The pipes close when the child ends. Then the threads end too, and this function returns.
 fn exchange(
     mut child: Child,
-    limits: &VettingLimits,
-    version: &VerifiedVersion,
-    record: bool,
+    question: &Question<'_>,
     on_step: &(dyn Fn(&str) + Sync),
-) -> io::Result<Option<ChildOutput>> {
+) -> io::Result<ChildOutput> {
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     thread::scope(|scope| {
         let (sender, receiver) = channel();
@@ -121,12 +137,12 @@ fn exchange(
             let mut stdin = BufWriter::new(stdin);
             // A failed write is ignored: the child may give its verdict or die before it has read
             // all bytes.
-            let _ = write_request(&mut stdin, limits, version, record).and_then(|()| stdin.flush());
+            let _ = write_request(&mut stdin, question).and_then(|()| stdin.flush());
         });
         let errors = scope.spawn(move || stderr.map_or(Vec::new(), read_capped));
         scope.spawn(move || {
             // A failed send is ignored: after a timeout, no thread receives the output.
-            let most = if record {
+            let most = if question.record {
                 MAX_RECORDED_BYTES
             } else {
                 MAX_OUTPUT_BYTES
@@ -134,22 +150,22 @@ fn exchange(
             let read = |stdout| read_steps(stdout, most, on_step);
             let _ = sender.send(stdout.map_or_else(VettingOutput::default, read));
         });
-        let output = receiver.recv_timeout(limits.time);
+        let output = receiver.recv_timeout(question.limits.time);
+        let timed_out = matches!(output, Err(RecvTimeoutError::Timeout));
         if output.is_err() {
             // An error is ignored: the child may have just ended.
             let _ = child.kill();
         }
         let status = child.wait()?;
         let errors = errors.join().unwrap_or_default();
-        match output {
-            Ok(output) => Ok(Some(ChildOutput {
-                status,
-                output,
-                errors,
-            })),
-            Err(RecvTimeoutError::Timeout) => Ok(None),
-            Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("its output is lost")),
-        }
+        // After a timeout, the output ends with the child.
+        let output = output.or_else(|_| receiver.recv());
+        Ok(ChildOutput {
+            status,
+            output: output.map_err(|_| io::Error::other("its output is lost"))?,
+            errors,
+            timed_out,
+        })
     })
 }
 
@@ -173,6 +189,9 @@ fn read_steps(from: impl Read, most: u64, on_step: &dyn Fn(&str)) -> VettingOutp
         read.verdict.clear();
         // An unreadable pipe counts as one that ended.
         match kept.read_until(b'\n', &mut read.verdict) {
+            Ok(1..) if read.verdict.ends_with(b"\n") && read.verdict.starts_with(b"{") => {
+                read.provisional = std::mem::take(&mut read.verdict);
+            }
             Ok(1..) if read.verdict.ends_with(b"\n") => {
                 read.step = sanitize_for_log(String::from_utf8_lossy(&read.verdict).trim_end());
                 on_step(&read.step);
@@ -196,15 +215,22 @@ fn last_line(errors: &[u8]) -> String {
 }
 
 /// Describes how a child ended without a verdict.
-fn describe(status: ExitStatus, limits: &VettingLimits, version: &VerifiedVersion) -> String {
+fn describe(status: ExitStatus, question: &Question<'_>) -> String {
     #[cfg(unix)]
     {
         use std::os::unix::process::ExitStatusExt;
 
         use rustix::process::Signal;
 
-        let sizes = version.manifest().files().values().map(|file| file.size);
-        let space = limits.address_space_for(sizes.fold(0, u64::saturating_add));
+        let limits = question.limits;
+        let sizes = question
+            .version
+            .manifest()
+            .files()
+            .values()
+            .map(|file| file.size);
+        let bytes = sizes.fold(0, u64::saturating_add);
+        let space = limits.address_space_for(bytes, question.runtimes);
         let is = |signal: Signal| status.signal() == Some(signal.as_raw());
         if is(Signal::XCPU) {
             return format!("exceeded {} s of CPU time", limits.cpu_seconds());
@@ -215,6 +241,6 @@ fn describe(status: ExitStatus, limits: &VettingLimits, version: &VerifiedVersio
         }
     }
     #[cfg(not(unix))]
-    let _ = (limits, version);
+    let _ = question;
     format!("ended without a verdict ({status})")
 }

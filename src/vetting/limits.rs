@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::ConfigError;
 use crate::runtime::DEFAULT_WARM_UP;
 
-/// The number of copies of a version's files that the child holds in memory. Vetting adds their
-/// size to [`VettingLimits::address_space`].
+/// The number of copies of a version's files that the child holds in memory, for each runtime.
+/// Vetting adds their size to [`VettingLimits::address_space`].
 // One copy is the received bytes. The runtime makes the other two copies while it converts the
 // model.
 const COPIES: u64 = 3;
@@ -24,7 +24,8 @@ const COPIES: u64 = 3;
 #[non_exhaustive]
 pub struct VettingLimits {
     /// The limit on the child's address space, in bytes. At least 64 MiB; 1 GiB by default. Vetting
-    /// adds three times the size of the version's files to this limit.
+    /// adds three times the size of the version's files to this limit, for each runtime that can
+    /// load the version.
     pub address_space: u64,
     /// The limit on the total CPU time of the child's threads, rounded up to whole seconds. More
     /// than zero, at most a day; 30 s by default.
@@ -79,13 +80,14 @@ impl VettingLimits {
     }
 
     /// The limit on the address space for a version of `bytes` bytes.
-    pub(super) fn address_space_for(&self, bytes: u64) -> u64 {
+    pub(super) fn address_space_for(&self, bytes: u64, runtimes: u64) -> u64 {
+        let copies = COPIES.saturating_mul(runtimes);
         self.address_space
-            .saturating_add(bytes.saturating_mul(COPIES))
+            .saturating_add(bytes.saturating_mul(copies))
     }
 
     #[cfg(unix)]
-    pub(super) fn apply_to_this_process(&self, bytes: u64) -> io::Result<()> {
+    pub(super) fn apply_to_this_process(&self, bytes: u64, runtimes: u64) -> io::Result<()> {
         use rustix::process::{Resource, Rlimit, setrlimit};
 
         let limit = |resource, current: u64, maximum: u64| {
@@ -95,7 +97,7 @@ impl VettingLimits {
             };
             setrlimit(resource, limit).map_err(io::Error::from)
         };
-        let (space, seconds) = (self.address_space_for(bytes), self.cpu_seconds());
+        let (space, seconds) = (self.address_space_for(bytes, runtimes), self.cpu_seconds());
         limit(Resource::As, space, space)?;
         // At the soft limit, the kernel sends SIGXCPU. This signal tells the server why the child
         // ended. So the hard limit, which causes SIGKILL, is higher.
@@ -107,7 +109,7 @@ impl VettingLimits {
     }
 
     #[cfg(not(unix))]
-    pub(super) fn apply_to_this_process(&self, _bytes: u64) -> io::Result<()> {
+    pub(super) fn apply_to_this_process(&self, _bytes: u64, _runtimes: u64) -> io::Result<()> {
         Ok(())
     }
 }

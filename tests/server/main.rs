@@ -57,6 +57,7 @@ mod rollout;
 mod runtimes;
 mod scrape;
 mod scrub;
+mod second_opinion;
 mod statistics;
 mod strangers;
 #[cfg(unix)]
@@ -65,6 +66,7 @@ mod unix_socket;
 mod unprobed;
 mod unread_bodies;
 mod uploads;
+mod vetted_opinion;
 mod vetting;
 mod wrong_rank;
 

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{PublishError, Staged};
-use crate::RuntimeId;
+use crate::{RuntimeId, SecondOpinion};
 
 impl Staged {
-    /// Overrides the declared ranks of outputs: see [`Manifest::output_ranks`].
+    /// Overrides the declared ranks of outputs: see
+    /// [`Manifest::output_ranks`](crate::Manifest::output_ranks).
     ///
     /// # Errors
     ///
@@ -29,13 +30,20 @@ impl Staged {
         self.write_manifest()
     }
 
-    /// Records the runtime that ran the version in its trial: see [`Manifest::runtime`].
+    /// Records the runtime that ran the version in its trial, and the second opinion: see
+    /// [`Manifest::runtime`](crate::Manifest::runtime) and
+    /// [`Manifest::second_opinion`](crate::Manifest::second_opinion).
     ///
     /// # Errors
     ///
     /// See [`PublishError`].
-    pub fn set_runtime(&mut self, runtime: RuntimeId) -> Result<(), PublishError> {
-        self.manifest = self.manifest.clone().with_runtime(runtime);
+    pub fn set_runtime(
+        &mut self,
+        runtime: RuntimeId,
+        second_opinion: Option<SecondOpinion>,
+    ) -> Result<(), PublishError> {
+        let manifest = self.manifest.clone();
+        self.manifest = manifest.with_runtime(runtime, second_opinion);
         self.write_manifest()
     }
 }
