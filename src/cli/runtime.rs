@@ -35,7 +35,7 @@ pub(super) struct RuntimeCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    Add(Add),
+    Add(AddLibrary),
 }
 
 /// Record a shared library of ONNX Runtime for the user's servers
@@ -45,7 +45,7 @@ enum Action {
 /// an earlier one. A server of another user, or in a container, can get the library from its flags
 /// `--onnxruntime` and `--onnxruntime-sha256` instead.
 #[derive(Args, Debug)]
-struct Add {
+struct AddLibrary {
     /// The library: libonnxruntime.so.VERSION, libonnxruntime.VERSION.dylib or onnxruntime.dll
     path: PathBuf,
 }
@@ -95,7 +95,7 @@ impl RuntimeCommand {
         Ok(library.is_none() || fault.is_none())
     }
 
-    fn add(&self, add: &Add) -> CommandResult {
+    fn add(&self, add: &AddLibrary) -> CommandResult {
         if !cfg!(feature = "onnxruntime") {
             return Err(NOT_BUILT.into());
         }

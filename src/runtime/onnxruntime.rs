@@ -1,8 +1,8 @@
 //! Runs ONNX models with ONNX Runtime.
 
+mod active_runs;
 mod library;
 mod one_node_model;
-mod running;
 mod session;
 mod values;
 
@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 
 pub use self::library::LibraryError;
-use self::library::Loaded;
+use self::library::LoadedLibrary;
 use self::session::OnnxRuntimeSession;
 use super::declared_tensors::DeclaredTensors;
 use super::default_threads;
@@ -36,7 +36,7 @@ use crate::{Digest, RuntimeId, VerifiedVersion};
 // runs of one session are not safe in each build of ONNX Runtime.
 #[derive(Clone, Debug)]
 pub struct OnnxRuntimeLibrary {
-    loaded: Loaded,
+    loaded: LoadedLibrary,
     threads: NonZeroUsize,
 }
 

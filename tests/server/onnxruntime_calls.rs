@@ -1,4 +1,4 @@
-//! The system calls of ONNX Runtime: it opens no socket, writes no file and starts no thread.
+//! The system calls of ONNX Runtime: it opens no socket, writes no file and leaves no thread.
 
 use std::fs;
 use std::path::Path;
@@ -28,8 +28,7 @@ fn has_strace() -> bool {
 fn is_effect(call: &str) -> bool {
     let name = call.split('(').next().unwrap_or_default();
     match name {
-        "socket" | "connect" | "sendto" | "sendmsg" | "bind" => true,
-        "clone" | "clone3" | "fork" | "vfork" => true,
+        "socket" | "connect" | "sendto" | "sendmsg" | "bind" | "fork" | "vfork" => true,
         "open" | "openat" => ["O_WRONLY", "O_RDWR", "O_CREAT"]
             .iter()
             .any(|flag| call.contains(flag)),
@@ -40,8 +39,14 @@ fn is_effect(call: &str) -> bool {
     }
 }
 
+/// A call of a thread.
+struct TracedCall {
+    thread: String,
+    call: String,
+}
+
 /// Loads the library and runs a model, under strace. Returns the traced calls.
-fn trace(library: &Path, log: &Path) -> Vec<String> {
+fn trace(library: &Path, log: &Path) -> Vec<TracedCall> {
     let mut strace = Command::new("strace");
     strace
         .args(["-f", "-qq", "-e", CALLS, "-o"])
@@ -58,8 +63,11 @@ fn trace(library: &Path, log: &Path) -> Vec<String> {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let log = fs::read_to_string(log).unwrap();
-    // Each line begins with the number of the process or thread.
-    let call = |line: &str| line.split_once(' ').map(|(_, call)| call.trim().to_owned());
+    let call = |line: &str| {
+        let (thread, call) = line.split_once(' ')?;
+        let (thread, call) = (thread.to_owned(), call.trim().to_owned());
+        Some(TracedCall { thread, call })
+    };
     log.lines().filter_map(call).collect()
 }
 
@@ -72,19 +80,29 @@ fn library_reaches_nothing_outside_of_the_process() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    let calls = trace(&library, &directory.path().join("calls"));
+    let traced = trace(&library, &directory.path().join("calls"));
+    let calls: Vec<&str> = traced.iter().map(|traced| &*traced.call).collect();
     // The program executes itself once more, with the variable.
     let executions = calls.iter().filter(|call| call.starts_with("execve("));
     assert_eq!(executions.count(), 2);
-    let effects: Vec<&String> = calls.iter().filter(|call| is_effect(call)).collect();
+    let effects: Vec<&&str> = calls.iter().filter(|call| is_effect(call)).collect();
     assert!(effects.is_empty(), "{effects:#?}");
     // The library was loaded from memory, and the answer was printed.
-    assert!(
-        calls.iter().any(|call| call.contains("/proc/self/fd/")),
-        "{calls:#?}"
-    );
-    assert!(
-        calls.iter().any(|call| call.starts_with("write(1, \"1.")),
-        "{calls:#?}"
-    );
+    let position = |begin: &str| calls.iter().position(|call| call.starts_with(begin));
+    let is_memory = |call: &&&str| call.contains("/proc/self/fd/");
+    assert!(calls.iter().any(|call| is_memory(&call)), "{calls:#?}");
+    let answered = position("write(1, \"1.").expect("the version was printed");
+    // During its load, the library starts a thread that looks at each processor. That thread ends
+    // at once.
+    let (before, after) = traced.split_at(answered);
+    let is_main = |traced: &&TracedCall| traced.thread == before[0].thread;
+    let ended = before
+        .iter()
+        .filter(|traced| traced.call.starts_with("exit("));
+    let ended: Vec<&str> = ended.map(|traced| &*traced.thread).collect();
+    for other in before.iter().filter(|traced| !is_main(traced)) {
+        assert!(ended.contains(&&*other.thread), "{}", other.call);
+    }
+    assert!(after.iter().all(|traced| is_main(&traced)));
+    assert!(ended.len() <= 1, "{ended:?}");
 }

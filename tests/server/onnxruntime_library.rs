@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use clarity::Digest;
 use serde_json::{Value, json};
@@ -185,11 +185,11 @@ fn program_executes_itself_once_more_without_the_variable() {
         return;
     };
     let setting = Setting::new();
-    let path = setting.with_record(&library);
-    let models = setting.path("models");
-    let digest = digest_of(&library);
-    let flags = ["--onnxruntime", &path, "--onnxruntime-sha256", &digest];
-    let server = ServerProcess::start(CLARITY, &models, &flags);
+    setting.with_record(&library);
+    fs::create_dir(setting.path("models")).unwrap();
+    let mut serve = setting.command();
+    serve.args(["serve", "--listen=127.0.0.1:0", "--drain-delay=0s"]);
+    let server = ServerProcess::spawn(serve.stderr(Stdio::null()));
     let environment = fs::read(format!("/proc/{}/environ", server.child.id())).unwrap();
     let has = |environment: &[u8]| {
         let mut variables = environment.split(|byte| *byte == 0);

@@ -1,13 +1,13 @@
-//! Runs of ONNX Runtime that nobody waits for.
+//! Runs of ONNX Runtime without a server.
 
 use std::sync::Arc;
 use std::thread;
 
-use clarity::{RunError, Runtime, Session, Tensor, TensorData};
+use clarity::{Fp16, OnnxRuntimeLibrary, RunError, Runtime, Session, Tensor, TensorData};
 use rten_onnx::onnx::{AttributeProto, AttributeType, GraphProto};
 
 use super::onnxruntime::library;
-use clarity_testbed::onnx::{DataType, NodeProto, TensorProto, model, node, value};
+use clarity_testbed::onnx::{DataType, NodeProto, OPEN, TensorProto, model, node, value};
 use clarity_testbed::*;
 
 /// A model that adds 1 to `x`, `trips` times.
@@ -56,14 +56,38 @@ fn run(session: &dyn Session, trips: i64) -> Result<Vec<Tensor>, RunError> {
     ])
 }
 
+fn load(library: &OnnxRuntimeLibrary, bytes: &[u8]) -> Arc<dyn Session> {
+    let models = Repository::temporary();
+    models.publish(MODEL, bytes);
+    let verified = models.store.open(&MODEL.parse().unwrap(), version(1));
+    library.load(verified.unwrap()).unwrap().into()
+}
+
+/// FP16 has no JSON form, so no other test sees it.
+#[test]
+fn numbers_of_16_bits_arrive_and_leave_unchanged() {
+    let Some(library) = library() else { return };
+    let tensor = |name| value(name, DataType::FLOAT16, &[OPEN]);
+    let nodes = vec![
+        node("Identity", &["x"], "y"),
+        node("Add", &["x", "x"], "sum"),
+    ];
+    let bytes = model(vec![tensor("x")], nodes, vec![tensor("y"), tensor("sum")]);
+    let session = load(&library, &bytes);
+    // Subnormal, negative zero, and the greatest number.
+    let bits = [0x0001, 0x8000, 0x3e00, 0x7bff].map(Fp16::from_bits);
+    let given = TensorData::Fp16(bits.to_vec());
+    let answer = session.run(vec![Tensor::new(vec![4], given.clone()).unwrap()]);
+    let answer = answer.unwrap();
+    assert_eq!(*answer[0].data(), given);
+    let doubled = [0x0002, 0x8000, 0x4200, 0x7c00].map(Fp16::from_bits);
+    assert_eq!(*answer[1].data(), TensorData::Fp16(doubled.to_vec()));
+}
+
 #[tokio::test]
 async fn abandoned_run_ends_before_its_next_operator() {
     let Some(library) = library() else { return };
-    let models = Repository::temporary();
-    models.publish("endless", &endless_model());
-    let name = "endless".parse().unwrap();
-    let verified = models.store.open(&name, version(1)).unwrap();
-    let session: Arc<dyn Session> = library.load(verified).unwrap().into();
+    let session = load(&library, &endless_model());
     let endless = Arc::clone(&session);
     let running = thread::spawn(move || run(&*endless, i64::MAX));
     // Without effect before the run has begun, so once is not enough.

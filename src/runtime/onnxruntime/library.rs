@@ -69,7 +69,7 @@ pub enum LibraryError {
 
 /// The library that this process has loaded.
 #[derive(Clone, Debug)]
-pub(super) struct Loaded {
+pub(super) struct LoadedLibrary {
     pub(super) digest: Digest,
     /// Empty if it is unknown.
     pub(super) version: String,
@@ -77,11 +77,11 @@ pub(super) struct Loaded {
 }
 
 /// What this process has loaded: the digest, and the library if its environment was created.
-static LOADED: Mutex<Option<(Digest, Option<Loaded>)>> = Mutex::new(None);
+static LOADED: Mutex<Option<(Digest, Option<LoadedLibrary>)>> = Mutex::new(None);
 
 /// Loads the library at `path` if its digest is `expected`, and creates its environment. Returns
 /// the loaded library if it has this digest.
-pub(super) fn load(path: &Path, expected: Digest) -> Result<Loaded, LibraryError> {
+pub(super) fn load(path: &Path, expected: Digest) -> Result<LoadedLibrary, LibraryError> {
     if !onnxruntime_telemetry::is_off() {
         return Err(LibraryError::Telemetry);
     }
@@ -111,7 +111,7 @@ pub(super) fn load(path: &Path, expected: Digest) -> Result<Loaded, LibraryError
     let environment = builder.build();
     let environment = environment.map_err(|error| unloadable(error.to_string()))?;
     environment.set_log_level(LogLevel::Error);
-    let loaded = Loaded {
+    let loaded = LoadedLibrary {
         digest: expected,
         version: verified.version,
         environment,

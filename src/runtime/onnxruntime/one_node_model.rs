@@ -1,6 +1,6 @@
 //! Models of one node, for the server's own use.
 
-use crate::runtime::protobuf::{VARINT, write_bytes, write_tag, write_varint};
+use crate::onnx::protobuf::{VARINT, write_bytes, write_tag, write_varint};
 
 /// The numbers of datatypes in onnx.proto.
 pub(super) const UINT8: u64 = 2;
@@ -14,34 +14,38 @@ const INTEGER: u64 = 2;
 
 /// The bytes of a model that converts a tensor `x` of any shape into a tensor `y`.
 pub(super) fn cast(from: u64, to: u64) -> Vec<u8> {
-    let datatype = Message::default()
+    let datatype = MessageWriter::default()
         .text(1, "to")
         .number(3, to)
         .number(20, INTEGER);
-    let node = Message::default()
+    let node = MessageWriter::default()
         .text(1, "x")
         .text(2, "y")
         .text(4, "Cast")
         .message(5, &datatype);
     let tensor = |name, datatype| {
-        let tensor = Message::default().number(1, datatype);
-        let tensor = Message::default().message(1, &tensor);
-        Message::default().text(1, name).message(2, &tensor)
+        let tensor = MessageWriter::default().number(1, datatype);
+        let tensor = MessageWriter::default().message(1, &tensor);
+        MessageWriter::default().text(1, name).message(2, &tensor)
     };
-    let graph = Message::default()
+    let graph = MessageWriter::default()
         .message(1, &node)
         .text(2, "cast")
         .message(11, &tensor("x", from))
         .message(12, &tensor("y", to));
-    let model = Message::default().number(1, IR_VERSION).message(7, &graph);
-    model.message(8, &Message::default().number(2, OPSET)).0
+    let model = MessageWriter::default()
+        .number(1, IR_VERSION)
+        .message(7, &graph);
+    model
+        .message(8, &MessageWriter::default().number(2, OPSET))
+        .0
 }
 
 /// A message of protobuf; the numbers of its fields come from onnx.proto.
 #[derive(Default)]
-struct Message(Vec<u8>);
+struct MessageWriter(Vec<u8>);
 
-impl Message {
+impl MessageWriter {
     fn number(mut self, field: u64, value: u64) -> Self {
         write_tag(&mut self.0, field, VARINT);
         write_varint(&mut self.0, value);

@@ -10,8 +10,8 @@ use ort::logging::LogLevel;
 use ort::session::{RunOptions, Session, SessionInputValue};
 use ort::value::Outlet;
 
+use super::active_runs::{ActiveRuns, failed};
 use super::one_node_model::{self, BOOL, UINT8};
-use super::running::{Running, failed};
 use super::values::{Booleans, to_tensor, to_value};
 use crate::background::in_background;
 use crate::runtime::RuntimeError;
@@ -31,7 +31,7 @@ pub(super) struct OnnxRuntimeSession {
     outputs: Arc<[TensorSpec]>,
     threads: SessionThreads,
     idle: Arc<IdleSessions>,
-    running: Arc<Running>,
+    active: Arc<ActiveRuns>,
 }
 
 type IdleSessions = Mutex<Vec<ModelSession>>;
@@ -91,7 +91,7 @@ impl OnnxRuntimeSession {
             outputs: outputs.into(),
             threads: SessionThreads::new(sessions)?,
             idle: Arc::new(Mutex::new(idle?)),
-            running: Arc::default(),
+            active: Arc::default(),
         })
     }
 
@@ -153,7 +153,7 @@ impl crate::Session for OnnxRuntimeSession {
             values.push(SessionInputValue::from(to_value(spec, tensor)?));
         }
         let (idle, outputs) = (Arc::clone(&self.idle), Arc::clone(&self.outputs));
-        let run = self.running.begin(thread::current().id())?;
+        let run = self.active.begin(thread::current().id())?;
         self.threads
             .run(move |_| Borrowed::take(idle)?.run(&values, &outputs, &run.options))
     }
@@ -166,7 +166,7 @@ impl crate::Session for OnnxRuntimeSession {
     /// Asks the run to end before its next operator. Returns false: the present operator can take
     /// any time.
     fn abandon(&self, thread: ThreadId) -> bool {
-        self.running.terminate(thread);
+        self.active.terminate(thread);
         false
     }
 }

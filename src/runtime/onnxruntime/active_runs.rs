@@ -11,23 +11,23 @@ use crate::session::RunError;
 
 /// The options of each run, by the thread that waits for its result.
 #[derive(Default)]
-pub(super) struct Running(Mutex<HashMap<ThreadId, Arc<RunOptions>>>);
+pub(super) struct ActiveRuns(Mutex<HashMap<ThreadId, Arc<RunOptions>>>);
 
 /// A run that has begun. It ends when this value is dropped.
-pub(super) struct Run {
+pub(super) struct ActiveRun {
     pub(super) options: Arc<RunOptions>,
-    running: Arc<Running>,
+    active: Arc<ActiveRuns>,
     thread: ThreadId,
 }
 
-impl Running {
+impl ActiveRuns {
     /// Begins a run for whose result `thread` waits.
-    pub(super) fn begin(self: &Arc<Self>, thread: ThreadId) -> Result<Run, RunError> {
+    pub(super) fn begin(self: &Arc<Self>, thread: ThreadId) -> Result<ActiveRun, RunError> {
         let options = Arc::new(RunOptions::new().map_err(failed)?);
         self.lock().insert(thread, Arc::clone(&options));
-        Ok(Run {
+        Ok(ActiveRun {
             options,
-            running: Arc::clone(self),
+            active: Arc::clone(self),
             thread,
         })
     }
@@ -46,9 +46,9 @@ impl Running {
     }
 }
 
-impl Drop for Run {
+impl Drop for ActiveRun {
     fn drop(&mut self) {
-        self.running.lock().remove(&self.thread);
+        self.active.lock().remove(&self.thread);
     }
 }
 
