@@ -112,6 +112,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn bytes_count_by_their_real_size() {
+        let good = GoodInput::default();
+        let texts = |size| {
+            let elements = ["a".repeat(size), String::new()];
+            let elements = elements.into_iter().collect();
+            vec![Tensor::new(vec![2], TensorData::Bytes(elements)).unwrap()]
+        };
+        // The shape and the places of two elements.
+        let places = size_of::<usize>() + 2 * size_of::<usize>();
+        assert!(good.copy(&texts(MOST_BYTES - places)).is_some());
+        assert!(good.copy(&texts(MOST_BYTES - places + 1)).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn copies_under_way_are_bounded() {
         let good = GoodInput::default();
         let mut copies: Vec<InputCopy> = Vec::new();

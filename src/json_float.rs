@@ -79,6 +79,16 @@ mod tests {
     }
 
     #[test]
+    fn double_is_written_exactly_or_as_a_string() {
+        let values = [f64::NAN, f64::NEG_INFINITY, -0.0, 5e-324, f64::MAX, 0.1];
+        let json = serde_json::to_string(&values.map(JsonFloat)).unwrap();
+        assert_eq!(
+            json,
+            r#"["NaN","-Infinity",-0.0,5e-324,1.7976931348623157e+308,0.1]"#
+        );
+    }
+
+    #[test]
     fn parse_of_other_spellings_gives_none() {
         for text in [
             "nan",

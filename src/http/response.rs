@@ -297,3 +297,6 @@ impl Serialize for OutputData<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 use super::*;
 
+mod datatypes;
+
 /// A model that multiplies its input `x` by a factor. The output `y` holds the products, and the
 /// output `positive` marks the positive numbers of `x`.
 struct Doubling(f32, Vec<TensorSpec>, Vec<TensorSpec>);

@@ -235,3 +235,6 @@ where
     }
     Ok(found)
 }
+
+#[cfg(test)]
+mod tests;

@@ -227,6 +227,27 @@ mod tests {
     }
 
     #[test]
+    fn generated_inputs_have_every_datatype() {
+        for &datatype in DataType::ALL {
+            let spec = TensorSpec::new("x", datatype, Some(vec![OPEN, OPEN]));
+            for fill in [0, 1] {
+                let tensor = generate(&spec, 16, fill, MAX_ELEMENTS).unwrap();
+                assert_eq!(
+                    (tensor.datatype(), tensor.shape()),
+                    (datatype, &[1, 16][..])
+                );
+                match tensor.data() {
+                    TensorData::Bytes(texts) => assert!(texts.iter().all(|t| t == [b'0' + fill])),
+                    TensorData::Fp16(values) => assert_eq!(values[15].to_f32(), f32::from(fill)),
+                    TensorData::Fp64(values) => assert_eq!(values[15], f64::from(fill)),
+                    TensorData::Uint64(values) => assert_eq!(values[15], u64::from(fill)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    #[test]
     fn warm_up_begins_no_run_after_its_time() {
         let session = Refusing::new(&[OPEN, OPEN], failed);
         let why = warm_up(&session, Duration::ZERO, &|_| {}).unwrap().unwrap();

@@ -10,6 +10,7 @@ mod cli;
 mod compression;
 mod config_file;
 mod connections;
+mod datatypes;
 mod doors;
 mod eviction;
 mod extensions;

@@ -112,7 +112,7 @@ fn dimension_of_one_name_has_one_size_per_request() {
 /// range or of another type.
 #[test]
 fn input_element_is_exact_or_refused() {
-    let cases: [(DataType, &[&str], &[&str]); 6] = [
+    let cases: [(DataType, &[&str], &[&str]); 12] = [
         (
             DataType::Bool,
             &["true", "false", "0", "1"],
@@ -161,6 +161,55 @@ fn input_element_is_exact_or_refused() {
                 "3.5e38", "-1e39", "1e400", "true", "null", "\"nan\"", "\"inf\"", "\"1\"", "NaN",
             ],
         ),
+        (
+            DataType::Uint16,
+            &["0", "65535"],
+            &["-1", "65536", "1.0", "true"],
+        ),
+        (
+            DataType::Int16,
+            &["-32768", "32767"],
+            &["-32769", "32768", "1.0", "true"],
+        ),
+        (
+            DataType::Uint32,
+            &["0", "4294967295"],
+            &["-1", "4294967296", "1.0", "true"],
+        ),
+        (
+            DataType::Uint64,
+            &["0", "9223372036854775808", "18446744073709551615"],
+            &["-1", "18446744073709551616", "1.0", "true", "\"1\""],
+        ),
+        (
+            DataType::Fp64,
+            &[
+                "0",
+                "-1",
+                "1e-400",
+                "1.7976931348623157e308",
+                "18446744073709551616",
+                "\"NaN\"",
+                "\"-Infinity\"",
+            ],
+            &[
+                "1e309", "-1e400", "true", "null", "{}", "\"nan\"", "\"1\"", "NaN",
+            ],
+        ),
+        (
+            DataType::Bytes,
+            &["\"\"", "\"1\"", "\"NaN\""],
+            &[
+                "1",
+                "-1",
+                "0.5",
+                "true",
+                "null",
+                "{}",
+                "[\"a\"]",
+                "\"\\ud800\"",
+            ],
+        ),
     ];
     for (datatype, good, bad) in cases {
         let spec = spec(datatype, &[None]);
@@ -204,4 +253,50 @@ fn fp32_round_trip_through_json_keeps_all_bits() {
             assert_eq!(read[0].to_bits(), bits, "{written}");
         }
     }
+}
+
+/// Numbers of FP64 are parsed from their digits, so their errors are made elsewhere.
+#[test]
+fn input_of_fp64_that_contradicts_its_shape_is_refused() {
+    let shape = spec(DataType::Fp64, &[Some(2), Some(2)]);
+    let good = parse(&shape, "[2, 2]", "[[1, 2.5], [\"NaN\", -0]]").unwrap();
+    let TensorData::Fp64(values) = good.data() else {
+        unreachable!()
+    };
+    assert_eq!(values[..2], [1.0, 2.5]);
+    assert!(values[2].is_nan() && values[3].is_sign_negative());
+    for (data, says) in [
+        ("[1, 2, 3]", "invalid length 3"),
+        ("[1, 2, 3, 4, 5]", "found more"),
+        ("[[1, 2], [3]]", "invalid length 1"),
+        ("[[1, 2], 3, 4]", "invalid type: floating point `3.0`"),
+        ("[1, [2, 3], 4]", "invalid type: sequence"),
+        ("[[[1, 2], [3, 4]]]", "invalid type: sequence"),
+        ("[[1, 2], [3, 1e999]]", "a number in the range of FP64"),
+        ("[[1, 2], [3, true]]", "invalid value: boolean `true`"),
+        (
+            "[[1, 2],\n [3, \"4\"]]",
+            "flat or nested like the shape [2, 2] at line 2 column 10",
+        ),
+    ] {
+        let error = parse(&shape, "[2, 2]", data).expect_err(data);
+        assert!(error.contains(says), "{data}: {error}");
+    }
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(parse(&shape, "[2, 2]", &deep).is_err());
+}
+
+#[test]
+fn input_of_few_texts_with_a_large_shape_allocates_little() {
+    let spec = spec(DataType::Bytes, &[None]);
+    let error = parse(&spec, "[1000000000000]", "[\"a\"]").unwrap_err();
+    assert!(error.contains("invalid length 1"), "{error}");
+    let header = r#"{"name": "x", "datatype": "BYTES", "shape": [1000000000000]}"#;
+    let input: RequestInput<'_> = serde_json::from_str(header).unwrap();
+    let data = InputData::Binary(&[1, 0, 0, 0, 97]);
+    let error = parse_tensor(&input, data, &spec, &mut DimensionSizes::default()).unwrap_err();
+    assert!(
+        error.starts_with("expected 1000000000000 elements with 4"),
+        "{error}"
+    );
 }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{DataType, Dimension, Reason, TensorData};
 
+mod datatypes;
 mod random;
 
 const DATATYPES: [DataType; 6] = [

@@ -8,7 +8,8 @@
 //!   [`onnx`] builds other models, and [`hostile`] holds models that crash or block their process.
 //! - A [`Client`] sends requests over real sockets. On a [`Connection`], the test itself writes
 //!   each byte.
-//! - A [`FaultyRuntime`] fails on demand; a [`HoldingExecutor`] holds jobs back.
+//! - A [`FaultyRuntime`] fails on demand; a [`HoldingExecutor`] holds jobs back. The models of an
+//!   [`EchoRuntime`] answer with their inputs, of every datatype.
 //! - [`serve`] starts a server in the test's process; [`ServerProcess`] runs the binary.
 //! - [`Served`] is a server inside a chaos test's own process, and [`Clients`] check its answers.
 //! - [`until`] and [`within`] wait, each with a time limit.
@@ -24,6 +25,7 @@ mod client;
 mod clients;
 mod clock;
 mod connection;
+mod echo_runtime;
 mod fake_runtime;
 mod faulty_runtime;
 mod holding_executor;
@@ -44,6 +46,7 @@ pub use clients::{Clients, Seen, scale_of};
 pub use clock::ManualClock;
 pub use cole_kripke::{INFER, RecordedWeek, SHORT_ANSWER, other_model, short_request};
 pub use connection::{Connection, expecting_head, post_head};
+pub use echo_runtime::EchoRuntime;
 pub use fake_runtime::FakeRuntime;
 pub use faulty_runtime::{Behaviour, FaultSwitch, FaultyRuntime, POISON};
 pub use holding_executor::HoldingExecutor;

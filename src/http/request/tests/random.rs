@@ -32,7 +32,7 @@ fn fuzz(body: &[u8], json_length: Option<usize>) {
 }
 
 /// A fragment of a request, or random bytes, for insertion into a body.
-fn token() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn token() -> impl Strategy<Value = Vec<u8>> {
     let tokens: [&'static [u8]; 26] = [
         b"{",
         b"}",
