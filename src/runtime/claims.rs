@@ -139,16 +139,19 @@ impl Claims {
         &self,
         model: &Model<'_>,
         files: &ExternalFiles<'_>,
+        is_added: &dyn Fn(&str) -> bool,
     ) -> Result<Coverage, Vec<Unmet>> {
         let [widest, narrower @ ..] = LIMITS;
-        check::check(self, model, files, widest).or_else(|unmet| {
+        let check = |limits| check::check(self, model, files, is_added, limits);
+        check(widest).or_else(|unmet| {
             let mut narrower = narrower.into_iter();
-            let covered = narrower.find_map(|limits| check::check(self, model, files, limits).ok());
+            let covered = narrower.find_map(|limits| check(limits).ok());
             covered.ok_or(unmet)
         })
     }
 
-    /// Reads a model and looks up each node.
+    /// Reads a model and looks up each node, except for the nodes with a name for which `is_added`
+    /// is true: the rewriting has added them.
     ///
     /// # Errors
     ///
@@ -157,8 +160,9 @@ impl Claims {
         &self,
         model: &[u8],
         files: &ExternalFiles<'_>,
+        is_added: &dyn Fn(&str) -> bool,
     ) -> Result<Result<Coverage, Vec<Unmet>>, UnreadableGraph> {
-        Ok(self.check(&Model::read(model)?, files))
+        Ok(self.check(&Model::read(model)?, files, is_added))
     }
 
     /// The claims as lines of JSON.

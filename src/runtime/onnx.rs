@@ -14,7 +14,7 @@ use super::claims::{Claims, Coverage};
 use super::declared_tensors::DeclaredTensors;
 use super::default_threads;
 use super::manifest_outputs::declare_outputs;
-use super::rewrite;
+use super::rewrite::{self, NewNames};
 use super::session_threads::SessionThreads;
 use super::weights::{self, ExternalFile, SplitModel};
 use super::{Runtime, RuntimeError};
@@ -111,14 +111,18 @@ impl OnnxRuntime {
     /// The reason why a node satisfies no claim.
     #[doc(hidden)]
     pub fn lines_of_claims(&self, model: &[u8]) -> Result<Vec<usize>, RuntimeError> {
-        let model = rewrite::rewrite(model).map_or(Cow::Borrowed(model), Cow::Owned);
-        self.check_claims(&model, &[])
+        let (model, added) = match rewrite::rewrite(model) {
+            Some(rewritten) => (Cow::Owned(rewritten), NewNames::of(model)),
+            None => (Cow::Borrowed(model), NewNames::default()),
+        };
+        self.check_claims(&model, added, &[])
             .map(|coverage| coverage.lines)
     }
 
     fn check_claims(
         &self,
         model: &[u8],
+        added: NewNames,
         external: &[(FilePath, Vec<u8>)],
     ) -> Result<Coverage, RuntimeError> {
         let changed;
@@ -135,7 +139,7 @@ impl OnnxRuntime {
             let found = files.find(|(number, _)| external_name(*number) == location);
             found.map(|(_, (_, bytes))| bytes.as_slice())
         };
-        match claims.check_bytes(model, &file) {
+        match claims.check_bytes(model, &file, &|name| added.contain(name)) {
             Ok(checked) => checked.map_err(|unmet| RuntimeError::unclaimed(&unmet)),
             Err(UnreadableGraph(why)) => Err(RuntimeError::Unloadable(why.to_owned())),
         }
@@ -174,8 +178,11 @@ impl Runtime for OnnxRuntime {
                 }
                 Err(model) => model,
             };
-            let model = rewrite::rewrite(&model).unwrap_or(model);
-            let limits = self.check_claims(&model, &external)?.limits;
+            let (model, added) = match rewrite::rewrite(&model) {
+                Some(rewritten) => (rewritten, NewNames::of(&model)),
+                None => (model, NewNames::default()),
+            };
+            let limits = self.check_claims(&model, added, &external)?.limits;
             for (number, (_, bytes)) in external.into_iter().enumerate() {
                 options.external_data(&external_name(number), bytes);
             }

@@ -53,6 +53,7 @@ mod windows;
 use std::ops::Range;
 
 use self::names::Names;
+pub(super) use self::names::NewNames;
 use self::node::Node;
 use self::replacement::Replacement;
 use self::scope::Scopes;

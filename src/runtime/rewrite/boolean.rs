@@ -22,7 +22,7 @@ pub(super) fn replace(
         return None;
     }
     let zero = is_zero(input, known, &mut to)?;
-    to.add_into(b"Not", &[&zero], &[], &[output]);
+    to.add_into(b"Not", &[&zero], &[], &[output])?;
     Some(to.finish())
 }
 

@@ -118,6 +118,6 @@ fn corrected(
     let products = convolve(&kernel, to)?;
     let sums = convolve(&ones, to)?;
     let excess = to.add(b"Mul", &[&sums, &zero], &[])?;
-    to.add_into(b"Sub", &[&products, &excess], &[], &[output]);
+    to.add_into(b"Sub", &[&products, &excess], &[], &[output])?;
     Some(())
 }

@@ -18,6 +18,6 @@ pub(super) fn replace(
     if is_training {
         return None;
     }
-    to.add_into(b"Identity", &[input], &[], &[output]);
+    to.add_into(b"Identity", &[input], &[], &[output])?;
     Some(to.finish())
 }

@@ -35,20 +35,20 @@ pub(super) fn replace(node: &Node<'_>, mut to: Replacement<'_, '_>) -> Option<Ve
     inputs.extend(count.as_deref());
     let elements = to.name()?;
     if keeps_axis {
-        to.add_into(b"TopK", &inputs, &attributes, &[&elements, output]);
+        to.add_into(b"TopK", &inputs, &attributes, &[&elements, output])?;
         return Some(to.finish());
     }
     let indices = to.name()?;
-    to.add_into(b"TopK", &inputs, &attributes, &[&elements, &indices]);
+    to.add_into(b"TopK", &inputs, &attributes, &[&elements, &indices])?;
     match to.opset {
         // `axes` was an attribute before version 13.
         ..13 => {
             let axes = [attribute::integers(b"axes", &[axis])];
-            to.add_into(b"Squeeze", &[&indices], &axes, &[output]);
+            to.add_into(b"Squeeze", &[&indices], &axes, &[output])?;
         }
         _ => {
             let axes = to.integers(&[axis])?;
-            to.add_into(b"Squeeze", &[&indices, &axes], &[], &[output]);
+            to.add_into(b"Squeeze", &[&indices, &axes], &[], &[output])?;
         }
     }
     Some(to.finish())

@@ -24,6 +24,6 @@ pub(super) fn replace(
     let flat = to.add(b"Flatten", &[input], &[axis])?;
     let last = attribute::integer(b"axis", 1);
     let softmax = to.add(node.operator, &[&flat], &[last])?;
-    to.add_into(b"Reshape", &[&softmax, &shape], &[], &[output]);
+    to.add_into(b"Reshape", &[&softmax, &shape], &[], &[output])?;
     Some(to.finish())
 }

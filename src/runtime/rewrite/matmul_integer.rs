@@ -36,6 +36,6 @@ pub(super) fn replace(
     let sums = multiply(&ones, &mut to)?;
     let zeros = to.add(b"Cast", &[zeros], &[cast(INT32)])?;
     let excess = to.add(b"Mul", &[&sums, &zeros], &[])?;
-    to.add_into(b"Sub", &[&products, &excess], &[], &[output]);
+    to.add_into(b"Sub", &[&products, &excess], &[], &[output])?;
     Some(to.finish())
 }

@@ -3,6 +3,36 @@
 /// The beginning of the name of a new value. A number follows.
 const PREFIX: &[u8] = b"rewritten.";
 
+/// The names of the nodes that the rewriting of a model added.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::runtime) struct NewNames {
+    /// The number of the first name; `None` if the model was not rewritten.
+    first: Option<u64>,
+}
+
+impl NewNames {
+    /// The names that the rewriting of `original` gives to new nodes.
+    pub(in crate::runtime) fn of(original: &[u8]) -> Self {
+        Self {
+            first: first_unused(original),
+        }
+    }
+
+    /// Whether the rewriting added the node of this name. The original model does not contain the
+    /// name.
+    pub(in crate::runtime) fn contain(self, name: &str) -> bool {
+        let Some(digits) = name.as_bytes().strip_prefix(PREFIX) else {
+            return false;
+        };
+        // Only digits: a number after a sign is no name of this module.
+        let is_number = digits.iter().all(u8::is_ascii_digit);
+        let number = std::str::from_utf8(digits).ok().filter(|_| is_number);
+        self.first
+            .zip(number.and_then(|number| number.parse().ok()))
+            .is_some_and(|(first, number): (u64, u64)| number >= first)
+    }
+}
+
 /// Makes names that the model does not contain.
 pub(super) struct Names<'a> {
     model: &'a [u8],
@@ -42,4 +72,30 @@ fn first_unused(bytes: &[u8]) -> Option<u64> {
         }
     }
     Some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_the_original_model_is_new() {
+        for original in [
+            "rewritten.0",
+            "rewritten.41",
+            "rewritten.007",
+            "rewritten.+9",
+            "rewritten.-1",
+            "rewritten. 5",
+            "rewritten.",
+            "rewritten.5x",
+            "a rewritten.12",
+        ] {
+            let new = NewNames::of(original.as_bytes());
+            assert!(!new.contain(original), "{original}");
+            let fresh = Names::new(original.as_bytes()).fresh().unwrap();
+            assert!(new.contain(std::str::from_utf8(&fresh).unwrap()));
+            assert!(!NewNames::default().contain(original));
+        }
+    }
 }

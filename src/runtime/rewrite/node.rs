@@ -100,14 +100,13 @@ impl<'a> Node<'a> {
 
     /// Encodes the node with other inputs and attributes.
     pub(super) fn encode_with(&self, inputs: &[&[u8]], attributes: &[Vec<u8>]) -> Vec<u8> {
-        let mut written = encode(self.operator, inputs, &self.outputs, attributes);
-        write_bytes(&mut written, NAME, self.name);
-        written
+        encode(self.name, self.operator, inputs, &self.outputs, attributes)
     }
 }
 
-/// Encodes a node of a standard operator, without a name.
+/// Encodes a node of a standard operator.
 pub(super) fn encode(
+    name: &[u8],
     operator: &[u8],
     inputs: &[&[u8]],
     outputs: &[&[u8]],
@@ -120,6 +119,7 @@ pub(super) fn encode(
     for output in outputs {
         write_bytes(&mut written, OUTPUT, output);
     }
+    write_bytes(&mut written, NAME, name);
     write_bytes(&mut written, OPERATOR, operator);
     for attribute in attributes {
         write_bytes(&mut written, ATTRIBUTE, attribute);

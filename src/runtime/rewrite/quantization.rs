@@ -112,7 +112,7 @@ fn finish(
         _ => (to.float(0.0)?, to.float(255.0)?),
     };
     let clipped = to.add(b"Clip", &[&steps, &least, &greatest], &[])?;
-    to.add_into(b"Cast", &[&clipped], &[cast(element)], &[output]);
+    to.add_into(b"Cast", &[&clipped], &[cast(element)], &[output])?;
     Some(())
 }
 
@@ -147,9 +147,9 @@ pub(super) fn replace_dynamic(
     let above = to.add(b"Sub", &[&zero, &below], &[])?;
     let above = to.add(b"Clip", &[&above, &zero, &most], &[])?;
     let above = to.add(b"Round", &[&above], &[])?;
-    to.add_into(b"Cast", &[&above], &[cast(UINT8)], &[of_zero]);
+    to.add_into(b"Cast", &[&above], &[cast(UINT8)], &[of_zero])?;
     let index = to.integer(0)?;
-    to.add_into(b"Gather", &[&scales, &index], &[], &[of_scale]);
+    to.add_into(b"Gather", &[&scales, &index], &[], &[of_scale])?;
     let steps = steps_of_pair(input, &scales, &mut to)?;
     finish(&steps, Some(of_zero), UINT8, output, &mut to)?;
     Some(to.finish())

@@ -58,7 +58,7 @@ pub(super) fn replace(
     };
     for (value, output) in [values, last].iter().zip(&node.outputs) {
         if !output.is_empty() {
-            to.add_into(b"Identity", &[value], &[], &[output]);
+            to.add_into(b"Identity", &[value], &[], &[output])?;
         }
     }
     Some(to.finish())

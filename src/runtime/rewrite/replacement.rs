@@ -43,20 +43,22 @@ impl<'a, 'n> Replacement<'a, 'n> {
         attributes: &[Vec<u8>],
     ) -> Option<Vec<u8>> {
         let output = self.names.fresh()?;
-        self.add_into(operator, inputs, attributes, &[&output]);
+        self.add_into(operator, inputs, attributes, &[&output])?;
         Some(output)
     }
 
-    /// Adds a node with outputs of given names.
+    /// Adds a node with outputs of given names. Returns `None` if no new name is left for the node.
     pub(super) fn add_into(
         &mut self,
         operator: &[u8],
         inputs: &[&[u8]],
         attributes: &[Vec<u8>],
         outputs: &[&[u8]],
-    ) {
-        let node = encode(operator, inputs, outputs, attributes);
+    ) -> Option<()> {
+        let name = self.names.fresh()?;
+        let node = encode(&name, operator, inputs, outputs, attributes);
         self.nodes.push(node);
+        Some(())
     }
 
     /// Adds the original node with other inputs and attributes.

@@ -29,6 +29,6 @@ pub(super) fn replace(
         }
         _ => to.add(b"CastLike", &[&other, input], &[])?,
     };
-    to.add_into(b"Mul", &[&sign, &factor], &[], &[output]);
+    to.add_into(b"Mul", &[&sign, &factor], &[], &[output])?;
     Some(to.finish())
 }

@@ -13,6 +13,6 @@ pub(super) fn replace(node: &Node<'_>, mut to: Replacement<'_, '_>) -> Option<Ve
     let large = to.float(LARGE)?;
     let is_large = to.add(b"Greater", &[input, &large], &[])?;
     let small = to.add(b"Softplus", &[input], &[])?;
-    to.add_into(b"Where", &[&is_large, input, &small], &[], &[output]);
+    to.add_into(b"Where", &[&is_large, input, &small], &[], &[output])?;
     Some(to.finish())
 }
