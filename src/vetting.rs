@@ -17,6 +17,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+#[cfg(feature = "cli")]
+pub(crate) use self::child::CANNOT_VET;
 use self::frame::Question;
 pub(crate) use self::frame::Vetted;
 pub use self::limits::VettingLimits;

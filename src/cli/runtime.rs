@@ -84,9 +84,9 @@ impl RuntimeCommand {
             });
             let fault = fault.as_ref();
             let fault = fault.map_or_else(String::new, |fault| format!("  not usable: {fault}\n"));
-            let instructions = match library {
-                None => INSTRUCTIONS,
-                Some(_) => "",
+            let instructions = match (&library, cfg!(feature = "onnxruntime")) {
+                (None, true) => INSTRUCTIONS,
+                _ => "",
             };
             print(format_args!(
                 "{rten}: a part of this program\n{text}{record}{fault}{instructions}"

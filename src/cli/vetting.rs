@@ -1,5 +1,6 @@
 //! Command-line arguments of vetting: the vetting process, and its limits.
 
+use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use super::duration::parse_duration;
 use super::progress::Progress;
 use super::runtimes::RuntimeArgs;
 use crate::runtime::{TrialOptions, try_with};
-use crate::vetting::Vetted;
+use crate::vetting::{CANNOT_VET, Vetted};
 use crate::{Runtime, SecondOpinionPolicy, Staged, Vetting, VettingLimits};
 
 /// The name of the hidden command that vets one version on behalf of another process.
@@ -141,7 +142,15 @@ pub(super) fn this_program() -> std::io::Result<PathBuf> {
 /// Runs in the child process for vetting. Reads a version from standard input, and writes the
 /// result of the vetting to standard output.
 pub(super) fn vet(runtimes: &RuntimeArgs) -> CommandResult {
-    let runtime = runtimes.runtime(Some(NonZeroUsize::MIN))?;
+    let runtime = match runtimes.runtime(Some(NonZeroUsize::MIN)) {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            // If this write fails, nothing can report the error.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            // A library that was replaced on disk says nothing about the version.
+            std::process::exit(CANNOT_VET);
+        }
+    };
     Vetting::answer(&*runtime, std::io::stdin().lock(), std::io::stdout())?;
     Ok(true)
 }

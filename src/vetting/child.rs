@@ -12,6 +12,9 @@ use crate::onnxruntime_telemetry;
 use crate::sanitize::sanitize_for_log;
 use crate::{SecondOpinion, SecondOpinionPolicy, VerifiedVersion};
 
+/// The exit code of a child that cannot vet any version, such as without its runtime.
+pub(crate) const CANNOT_VET: i32 = 75;
+
 /// The maximum number of bytes that are kept from each of the child's two output streams, if the
 /// child records nothing.
 const MAX_OUTPUT_BYTES: u64 = 64 << 10;
@@ -34,6 +37,10 @@ pub(super) fn ask(
     let verdict = read_verdict(&ended.output.verdict);
     if let Some(verdict) = verdict.filter(|_| !ended.timed_out && ended.status.success()) {
         return verdict.map_err(refused);
+    }
+    // The child has seen no byte of the version.
+    if ended.status.code() == Some(CANNOT_VET) && ended.output.step.is_empty() {
+        return Err(unavailable(io::Error::other(last_line(&ended.errors))));
     }
     let (limit, step) = (question.limits.time, &ended.output.step);
     let error = match ended.timed_out {

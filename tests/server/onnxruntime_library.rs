@@ -205,3 +205,54 @@ fn program_executes_itself_once_more_without_the_variable() {
     let errors = String::from_utf8(refused.stderr).unwrap();
     assert!(errors.contains("ORT_DISABLE_TELEMETRY=1"), "{errors}");
 }
+
+/// A running server keeps its library. A version that cannot be vetted meanwhile is not bad.
+#[tokio::test]
+async fn replaced_library_is_no_fault_of_a_version() {
+    let Some(library) = library_path() else {
+        return;
+    };
+    let setting = Setting::new();
+    let copy = setting.path("library.so");
+    fs::copy(&library, &copy).unwrap();
+    setting.with_record(&copy);
+    let models = Repository::at(setting.path("models"));
+    models.publish(MODEL, MODEL_BYTES);
+    let mut serve = setting.command();
+    serve.args([
+        "serve",
+        "--listen=127.0.0.1:0",
+        "--drain-delay=0s",
+        "--poll=10ms",
+    ]);
+    serve.args([
+        "--settle-time=0s",
+        "--backoff-least=10ms",
+        "--backoff-most=20ms",
+    ]);
+    let server = ServerProcess::spawn(serve.stderr(Stdio::null()));
+    server.until_status(200).await;
+
+    fs::rename(&copy, setting.path("before.so")).unwrap();
+    fs::write(&copy, "another library").unwrap();
+    models.publish("other", MODEL_BYTES);
+    let infer = async || {
+        let request = short_request();
+        let answer = server.client.post("/v2/models/other/infer", &request);
+        answer.await.unwrap()
+    };
+    until_some("the version was refused", async || {
+        infer()
+            .await
+            .body
+            .contains("clarity runtime add")
+            .then_some(())
+    })
+    .await;
+    server.until_status(200).await;
+    fs::rename(setting.path("before.so"), &copy).unwrap();
+    until_some("the version answers", async || {
+        (infer().await.status == 200).then_some(())
+    })
+    .await;
+}
