@@ -1,8 +1,18 @@
 """Runs models with ONNX Runtime's own Python, in a process of its own."""
 
+import glob
+import importlib.util
 import multiprocessing
+import os
 
 from model_runner import LIMIT, Answer
+
+
+def library():
+    """Returns the library of the package `onnxruntime`, if it is installed."""
+    package = importlib.util.find_spec("onnxruntime")
+    folder = os.path.join(os.path.dirname(package.origin), "capi") if package else "."
+    return next(iter(glob.glob(os.path.join(folder, "libonnxruntime.so.*"))), None)
 
 
 class PythonRunner:

@@ -12,7 +12,6 @@ right than expected. The operators that draw random numbers are left out of that
 import argparse
 import collections
 import glob
-import importlib.util
 import json
 import os
 import re
@@ -31,7 +30,7 @@ from onnx.backend.test.runner import Runner
 
 from compared_outputs import difference
 from model_runner import DATATYPES, ModelRunner
-from python_runner import PythonRunner
+from python_runner import PythonRunner, library
 
 KINDS = ["node", "simple", "pytorch-operator", "pytorch-converted", "real"]
 # Each of these draws its answer.
@@ -195,13 +194,6 @@ def main():
     for failure in failures:
         print("FAILED:", failure)
     sys.exit(bool(failures))
-
-
-def library():
-    """Returns the library of the package `onnxruntime`, if it is installed."""
-    package = importlib.util.find_spec("onnxruntime")
-    folder = os.path.join(os.path.dirname(package.origin), "capi") if package else "."
-    return next(iter(glob.glob(os.path.join(folder, "libonnxruntime.so.*"))), None)
 
 
 def report(verdicts, runtimes):
