@@ -165,15 +165,15 @@ impl Serialize for NamedTensor {
         tensor.serialize_field("name", &self.name)?;
         tensor.serialize_field("datatype", self.tensor.datatype().as_str())?;
         tensor.serialize_field("shape", self.tensor.shape())?;
-        tensor.serialize_field("data", &Elements(self.tensor.data()))?;
+        tensor.serialize_field("data", &ElementsJson(self.tensor.data()))?;
         tensor.end()
     }
 }
 
 /// The elements of a tensor, serialized as a flat list.
-struct Elements<'a>(&'a TensorData);
+struct ElementsJson<'a>(&'a TensorData);
 
-impl Serialize for Elements<'_> {
+impl Serialize for ElementsJson<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             TensorData::Bool(values) => serializer.collect_seq(values),

@@ -4,7 +4,7 @@
 //! datatypes. It also replaces declared shapes by inferred ones. The server needs the declarations,
 //! so this module reads them from the file, and skips all other fields.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use rten_onnx::onnx::{self, TypeProtoTensor};
 use rten_onnx::protobuf::{
@@ -12,6 +12,7 @@ use rten_onnx::protobuf::{
 };
 
 use super::RuntimeError;
+use crate::onnx::Model;
 use crate::tensor::{DataType, Dimension, TensorSpec};
 
 /// The number of the field `ModelProto.graph` in onnx.proto.
@@ -55,6 +56,24 @@ impl DeclaredTensors {
         };
         let first = self.0.iter().filter_map(other).min();
         first.map_or(Ok(()), |name| self.spec(&name).map(|_| ()))
+    }
+
+    /// Checks that the server can serve each input and output of the model in `bytes`, whichever
+    /// runtime computes it.
+    pub(super) fn check_served(&self, bytes: &[u8]) -> Result<(), RuntimeError> {
+        let Ok(model) = Model::read(bytes) else {
+            return Ok(());
+        };
+        let graph = &model.graph;
+        let weights = graph.initializers.iter().map(|weight| weight.name);
+        let weights: HashSet<&str> = weights.chain(graph.sparse.iter().copied()).collect();
+        let inputs = graph.inputs.iter().map(|input| input.name);
+        let inputs = inputs.filter(|name| !weights.contains(name));
+        let outputs = graph.outputs.iter().map(|output| output.name);
+        for name in inputs.chain(outputs) {
+            self.spec(name)?;
+        }
+        Ok(())
     }
 
     /// Returns the declaration of the input or output with the name `tensor`.

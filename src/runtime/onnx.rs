@@ -182,7 +182,10 @@ impl Runtime for OnnxRuntime {
                 Some(rewritten) => (rewritten, NewNames::of(&model)),
                 None => (model, NewNames::default()),
             };
-            let limits = self.check_claims(&model, added, &external)?.limits;
+            let claimed = self.check_claims(&model, added, &external);
+            // A type that no runtime serves is the better reason.
+            let claimed = claimed.or_else(|why| declared.check_served(&model).and(Err(why)));
+            let limits = claimed?.limits;
             for (number, (_, bytes)) in external.into_iter().enumerate() {
                 options.external_data(&external_name(number), bytes);
             }
@@ -264,20 +267,17 @@ fn spec(
 /// Refuses the datatypes that rten does not compute.
 // rten loads DOUBLE and computes it with 32 bits: a wrong answer.
 fn refuse_uncomputed(spec: &TensorSpec) -> Result<(), RuntimeError> {
-    match spec.datatype {
-        DataType::Fp32
-        | DataType::Int32
-        | DataType::Int64
-        | DataType::Bool
-        | DataType::Uint8
-        | DataType::Int8 => Ok(()),
-        other => Err(RuntimeError::Unservable {
-            tensor: spec.name.clone(),
-            why: format!(
-                "expected a datatype that the runtime rten computes (FP32, INT32, INT64, BOOL, UINT8 or INT8), found {other}"
-            ),
-        }),
+    use DataType::{Bool, Fp32, Int8, Int32, Int64, Uint8};
+    if let Fp32 | Int32 | Int64 | Bool | Uint8 | Int8 = spec.datatype {
+        return Ok(());
     }
+    Err(RuntimeError::Unservable {
+        tensor: spec.name.clone(),
+        why: format!(
+            "expected a datatype that the runtime rten computes (FP32, INT32, INT64, BOOL, UINT8 or INT8), found {}",
+            spec.datatype
+        ),
+    })
 }
 
 impl Session for OnnxSession {

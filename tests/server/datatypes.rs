@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use clarity::{DataType, NonFiniteOutputs, OnnxRuntime, Server, Source};
+use clarity::{ClaimsCheck, DataType, NonFiniteOutputs, OnnxRuntime, Server, Source};
 use clarity_testbed::*;
 use serde_json::{Value, json};
 
@@ -284,44 +284,66 @@ async fn metadata_and_configuration_name_every_datatype() {
     }
 }
 
+/// The error of a model that copies its input `x` to its output `y`.
+fn refusal(runtime: &OnnxRuntime, input: onnx::DataType, output: onnx::DataType) -> String {
+    let models = Repository::temporary();
+    let inputs = vec![onnx::value("x", input, &[2])];
+    let outputs = vec![onnx::value("y", output, &[2])];
+    let copy = vec![onnx::node("Identity", &["x"], "y")];
+    let number = models.publish("copy", &onnx::model(inputs, copy, outputs));
+    let opened = models.store.open(&"copy".parse().unwrap(), version(number));
+    let tried = clarity::try_version(runtime, opened.unwrap());
+    tried.map(drop).unwrap_err().to_string()
+}
+
 /// rten computes DOUBLE with 32 bits, for example, so a loaded model would answer wrongly.
 #[test]
 fn rten_refuses_the_datatypes_that_it_does_not_compute() {
-    use clarity_testbed::onnx::DataType;
+    use onnx::DataType;
 
-    let models = Repository::temporary();
-    for (datatype, says) in [
-        (
-            DataType::DOUBLE,
-            "computes (FP32, INT32, INT64, BOOL, UINT8 or INT8), found FP64",
-        ),
-        (DataType::FLOAT16, "found FP16"),
-        (DataType::STRING, "found BYTES"),
-        (DataType::UINT16, "found UINT16"),
-        (DataType::UINT32, "found UINT32"),
-        (DataType::UINT64, "found UINT64"),
-        (DataType::INT16, "found INT16"),
-        (
-            DataType::BFLOAT16,
-            "a datatype of the protocol (BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FLOAT16, FLOAT, DOUBLE or STRING), found BFLOAT16",
-        ),
-        (DataType::COMPLEX64, "found COMPLEX64"),
-        (DataType::FLOAT8E4M3FN, "found FLOAT8E4M3FN"),
-        (DataType::INT4, "found INT4"),
-        (DataType(26), "found INT2"),
+    for (datatype, found) in [
+        (DataType::DOUBLE, "FP64"),
+        (DataType::FLOAT16, "FP16"),
+        (DataType::STRING, "BYTES"),
+        (DataType::UINT16, "UINT16"),
+        (DataType::UINT32, "UINT32"),
+        (DataType::UINT64, "UINT64"),
+        (DataType::INT16, "INT16"),
     ] {
-        for (input, output, named) in [
-            (datatype, datatype, "x: "),
-            (DataType::FLOAT, datatype, "y: "),
-        ] {
-            let inputs = vec![onnx::value("x", input, &[2])];
-            let outputs = vec![onnx::value("y", output, &[2])];
-            let copy = vec![onnx::node("Identity", &["x"], "y")];
-            let number = models.publish("copy", &onnx::model(inputs, copy, outputs));
-            let opened = models.store.open(&"copy".parse().unwrap(), version(number));
-            let error = clarity::try_version(&OnnxRuntime::new(), opened.unwrap());
-            let error = error.map(drop).unwrap_err().to_string();
-            assert!(error.starts_with(named) && error.contains(says), "{error}");
-        }
+        let says = format!(
+            ": expected a datatype that the runtime rten computes (FP32, INT32, INT64, BOOL, UINT8 or INT8), found {found}"
+        );
+        // The claims refuse the node already.
+        refusal(&OnnxRuntime::new(), datatype, datatype);
+        let unclaimed = OnnxRuntime::new().claims(ClaimsCheck::Off);
+        let error = refusal(&unclaimed, datatype, datatype);
+        assert_eq!(error, format!("x{says}"));
+        let error = refusal(&unclaimed, DataType::FLOAT, datatype);
+        assert_eq!(error, format!("y{says}"));
+    }
+}
+
+/// The reason is the type itself, not the node that computes it: no runtime would help.
+#[test]
+fn datatypes_that_the_protocol_lacks_are_refused_by_name() {
+    use onnx::DataType;
+
+    for (datatype, found) in [
+        (DataType::BFLOAT16, "BFLOAT16"),
+        (DataType::COMPLEX64, "COMPLEX64"),
+        (DataType::FLOAT8E4M3FN, "FLOAT8E4M3FN"),
+        (DataType::FLOAT4E2M1, "FLOAT4E2M1"),
+        (DataType::UINT4, "UINT4"),
+        (DataType::INT4, "INT4"),
+        (DataType(25), "UINT2"),
+        (DataType(26), "INT2"),
+    ] {
+        let says = format!(
+            ": expected a datatype of the protocol (BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FLOAT16, FLOAT, DOUBLE or STRING), found {found}"
+        );
+        let error = refusal(&OnnxRuntime::new(), datatype, datatype);
+        assert_eq!(error, format!("x{says}"));
+        let error = refusal(&OnnxRuntime::new(), DataType::FLOAT, datatype);
+        assert_eq!(error, format!("y{says}"));
     }
 }

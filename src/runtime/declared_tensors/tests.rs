@@ -20,7 +20,7 @@ fn tensor(elem_type: u8) -> Vec<u8> {
 }
 
 #[test]
-fn every_datatype_of_onnx_has_its_counterpart_or_is_refused_by_name() {
+fn every_datatype_of_onnx_is_served_or_refused_by_name() {
     let served = [
         (1, DataType::Fp32),
         (2, DataType::Uint8),

@@ -108,7 +108,7 @@ fn texts_reserve_their_real_size_before_they_are_parsed() {
 
 proptest! {
     #[test]
-    fn randomly_edited_requests_of_other_datatypes_are_refused_or_valid(
+    fn edited_requests_of_other_datatypes_are_refused_or_valid(
         mask in 0..1_usize << OTHERS.len(),
         edits in proptest::collection::vec((any::<prop::sample::Index>(), 0..6_usize, token()), 0..4),
     ) {
