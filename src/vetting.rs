@@ -10,6 +10,7 @@ mod child;
 mod frame;
 mod limits;
 
+use std::fmt::Display;
 use std::io::{self, BufRead, Write};
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -159,13 +160,30 @@ impl Vetting {
         if let Isolation::Child { limits, .. } = &self.isolation {
             limits.check()?;
         }
-        self.runtimes = runtime.candidates().len().max(1) as u64;
-        if self.second_opinion == SecondOpinionPolicy::Require && self.runtimes < 2 {
-            let expected = "a second runtime beside the first (`clarity runtime` tells how to get one) for `require`";
-            let found = format!("only {}", runtime.id());
-            return Err(ConfigError::new("second-opinion", expected, found));
-        }
+        let runtimes = runtime.candidates().len().max(1);
+        self.runtimes = runtimes as u64;
+        self.check_second(runtime.id())?;
         Ok(self)
+    }
+
+    /// Checks the policy of second opinions, for this number of runtimes. `first` names the only
+    /// one.
+    pub(crate) fn for_runtimes(mut self, runtimes: u64, first: &str) -> Result<Self, ConfigError> {
+        self.runtimes = runtimes;
+        self.check_second(first)?;
+        Ok(self)
+    }
+
+    fn check_second(&self, first: impl Display) -> Result<(), ConfigError> {
+        if self.second_opinion != SecondOpinionPolicy::Require || self.runtimes > 1 {
+            return Ok(());
+        }
+        let expected = "a second runtime for `require` (`clarity runtime` tells how to get one)";
+        Err(ConfigError::new(
+            "second-opinion",
+            expected,
+            format!("only {first}"),
+        ))
     }
 
     /// Loads and runs a version in the child, if a child is configured. Blocks. Returns the result

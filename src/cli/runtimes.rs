@@ -58,6 +58,16 @@ impl RuntimeArgs {
         self.selected != SelectedRuntime::Rten && library().is_ok_and(|library| library.is_some())
     }
 
+    /// The number of selected runtimes, and the name of the first. Does not load ONNX Runtime: that
+    /// is left to the vetting process.
+    pub(super) fn count(&self) -> (u64, &'static str) {
+        match self.selected {
+            SelectedRuntime::Auto => (1 + u64::from(self.needs_library()), "rten"),
+            SelectedRuntime::Rten => (1, "rten"),
+            SelectedRuntime::Onnxruntime => (1, "onnxruntime"),
+        }
+    }
+
     /// The arguments that select the same runtime in another process.
     ///
     /// # Errors

@@ -76,6 +76,7 @@ impl VettingArgs {
     }
 
     /// Whether a run of this command can need ONNX Runtime.
+    #[cfg(feature = "onnxruntime")]
     pub(super) fn needs_library(&self) -> bool {
         self.runtimes.needs_library()
     }
@@ -99,8 +100,8 @@ impl VettingArgs {
         progress.set_step("verifying");
         let version = staged.open()?;
         let record = version.probe()?.is_some_and(|probe| !probe.has_outputs());
-        let runtime = self.runtime(None)?;
-        let vetting = self.vetting()?.for_runtime(&*runtime)?;
+        let (runtimes, first) = self.runtimes.count();
+        let vetting = self.vetting()?.for_runtimes(runtimes, first)?;
         let on_step = |step: &str| progress.set_step(format!("vetting: {step}"));
         let vetted = match vetting.vet_with(&version, record, &on_step)? {
             Some(vetted) => vetted,
@@ -112,6 +113,7 @@ impl VettingArgs {
                     on_step: &on_step,
                     ..TrialOptions::default()
                 };
+                let runtime = self.runtime(None)?;
                 let tried = try_with(&*runtime, version, &options)?;
                 Vetted::new(tried.with_second_opinion(&options)?, record)
             }
