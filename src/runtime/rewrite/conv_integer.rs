@@ -20,7 +20,7 @@ pub(super) fn replace(
     known: &Scopes<'_>,
     mut to: Replacement<'_, '_>,
 ) -> Option<Vec<Vec<u8>>> {
-    let windows = Windows::read(node, known)?;
+    let windows = Windows::read(node, known.shape_of_input(node, 1))?;
     let (input, kernel) = (node.input(0)?, node.input(1)?);
     let padded = match windows.fixed_pads(known.shape(input)) {
         Some(pads) if pads.iter().all(|pad| *pad == 0) => None,

@@ -1,7 +1,7 @@
 //! `Softmax` and `LogSoftmax` before version 13.
 //!
-//! These versions flatten the input to two dimensions: the sizes before `axis`, and the others. rten
-//! computes along the one axis alone, as later versions do.
+//! These versions flatten the input to two dimensions: the sizes before `axis`, and the others.
+//! rten computes along the one axis alone, as later versions do.
 
 use super::attribute;
 use super::node::Node;

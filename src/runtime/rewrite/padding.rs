@@ -16,7 +16,7 @@ pub(super) fn replace(
     if node.string(AUTO_PAD) != Some(b"SAME_LOWER") {
         return None;
     }
-    let windows = Windows::read(node, known)?;
+    let windows = Windows::read(node, known.shape_of_input(node, 1))?;
     let input = node.input(0)?;
     let mut inputs = node.inputs.clone();
     let padded;

@@ -105,7 +105,9 @@ impl<'l, 'a> Layer<'l, 'a> {
         let steps = to.add(b"Reshape", &[&steps, &first], &[])?;
         let ends = to.add(b"Reshape", &[&lengths, &third], &[])?;
         let running = to.add(b"Less", &[&steps, &ends], &[])?;
-        let last = to.add(b"Sub", &[&ends, &one], &[])?;
+        // No length is negative, so this changes nothing. It bounds the difference.
+        let bounded = to.add(b"Max", &[&ends, &none], &[])?;
+        let last = to.add(b"Sub", &[&bounded, &one], &[])?;
         let ending = to.add(b"Equal", &[&steps, &last], &[])?;
         let zero = to.float(0.0)?;
         Some(Self {

@@ -65,6 +65,11 @@ impl<'a> Scopes<'a> {
         self.get(value)?.shape.as_deref()
     }
 
+    /// The shape of a node's input, if its rank is known.
+    pub(super) fn shape_of_input(&self, node: &Node<'_>, input: usize) -> Option<&[i64]> {
+        self.shape(node.input(input)?)
+    }
+
     /// The shape of a value that is a constant of the model.
     pub(super) fn constant_shape(&self, value: &[u8]) -> Option<&[i64]> {
         let known = self.get(value).filter(|known| known.is_constant)?;
@@ -240,7 +245,7 @@ impl<'a> Scopes<'a> {
         let shape = self.shape(node.input(0)?)?;
         let mut sizes = vec![*shape.first()?, channels];
         let spatial = shape.get(2..)?;
-        let known = Windows::read(node, self);
+        let known = Windows::read(node, self.shape_of_input(node, 1));
         sizes.extend((0..spatial.len()).map(|axis| {
             let of = known
                 .as_ref()

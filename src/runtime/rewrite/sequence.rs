@@ -9,6 +9,9 @@ use super::node::Node;
 use super::replacement::Replacement;
 use super::scope::Scopes;
 
+/// More elements than a sequence can have.
+const FAR: i64 = 1 << 30;
+
 pub(super) fn replace(
     node: &Node<'_>,
     known: &Scopes<'_>,
@@ -20,15 +23,22 @@ pub(super) fn replace(
     }
     let zero = to.integer(0)?;
     let integer = attribute::integer(b"to", INT64.cast_signed());
+    let is_negative = |position: &[u8], to: &mut Replacement<'_, '_>| {
+        let negative = to.add(b"Less", &[position, &zero], &[])?;
+        to.add(b"Cast", &[&negative], std::slice::from_ref(&integer))
+    };
     let position = to.add(b"Cast", &[position], std::slice::from_ref(&integer))?;
-    let negative = to.add(b"Less", &[&position, &zero], &[])?;
-    let one = to.add(b"Cast", &[&negative], &[integer])?;
-    let position = to.add(b"Sub", &[&position, &one], &[])?;
-    let attributes = node.attributes_without(&[]);
-    to.add_changed(
-        node,
-        &[node.inputs[0], node.inputs[1], &position],
-        &attributes,
-    );
+    let from_end = is_negative(&position, &mut to)?;
+    let length = to.add(b"SequenceLength", &[node.input(0)?], &[])?;
+    let more = to.add(b"Mul", &[&length, &from_end], &[])?;
+    let position = to.add(b"Add", &[&position, &more], &[])?;
+    // A position before the beginning becomes one behind the end: an error as well.
+    let outside = is_negative(&position, &mut to)?;
+    let far = to.integer(FAR)?;
+    let far = to.add(b"Mul", &[&outside, &far], &[])?;
+    let position = to.add(b"Max", &[&position, &zero], &[])?;
+    let position = to.add(b"Add", &[&position, &far], &[])?;
+    let inputs = [node.input(0)?, node.input(1)?, &position];
+    to.add_changed(node, &inputs, &node.attributes_without(&[]));
     Some(to.finish())
 }

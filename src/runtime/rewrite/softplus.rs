@@ -12,7 +12,8 @@ pub(super) fn replace(node: &Node<'_>, mut to: Replacement<'_, '_>) -> Option<Ve
     let (input, output) = (node.input(0)?, node.single_output()?);
     let large = to.float(LARGE)?;
     let is_large = to.add(b"Greater", &[input, &large], &[])?;
-    let small = to.add(b"Softplus", &[input], &[])?;
+    let small = to.add(b"Min", &[input, &large], &[])?;
+    let small = to.add(b"Softplus", &[&small], &[])?;
     to.add_into(b"Where", &[&is_large, input, &small], &[], &[output])?;
     Some(to.finish())
 }

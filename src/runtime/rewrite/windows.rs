@@ -4,7 +4,6 @@ use super::attribute;
 use super::known::UNKNOWN;
 use super::node::Node;
 use super::replacement::Replacement;
-use super::scope::Scopes;
 
 pub(super) const PADS: &[u8] = b"pads";
 pub(super) const AUTO_PAD: &[u8] = b"auto_pad";
@@ -46,11 +45,12 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    /// Reads the windows of a node. `None` if something is unknown or not valid.
-    pub(super) fn read(node: &Node<'_>, known: &Scopes<'_>) -> Option<Self> {
+    /// Reads the windows of a node. `weights` is the shape of its weights, if it is known. Returns
+    /// `None` if something is unknown or not valid.
+    pub(super) fn read(node: &Node<'_>, weights: Option<&[i64]>) -> Option<Self> {
         let sizes = match node.integers(b"kernel_shape") {
             Some(sizes) => sizes,
-            None => known.shape(node.input(1)?)?.get(2..)?,
+            None => weights?.get(2..)?,
         };
         let axes = sizes.len();
         if axes > MAX_AXES {
