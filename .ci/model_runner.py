@@ -23,9 +23,9 @@ NUMPY = {datatype: numpy.dtype(name) for name, datatype in DATATYPES.items()}
 class Answer:
     """The answer to one run: a result of the protocol, or `crashed`, and the outputs by name."""
 
-    def __init__(self, result, stage, why, claims=(), outputs=None, runtime=""):
+    def __init__(self, result, stage, why, claims=(), outputs=None, runtime="", durations=()):
         self.result, self.stage, self.why = result, stage, why
-        self.claims, self.outputs, self.runtime = claims, outputs or {}, runtime
+        self.claims, self.outputs, self.runtime, self.durations = claims, outputs or {}, runtime, durations
 
 
 class ModelRunner:
@@ -59,13 +59,14 @@ class ModelRunner:
             self.readable.close()
             self.process = None
 
-    def run(self, model, inputs):
-        """Runs a model, which is given as bytes, on arrays by name."""
+    def run(self, model, inputs, repeats=0):
+        """Runs a model, which is given as bytes, on arrays by name; measures `repeats` more runs."""
         if not self.process:
             self.start()
         self.number += 1
         tensors = [encode(name, array) for name, array in inputs.items()]
-        header = {"id": self.number, **self.options, "model": len(model), "inputs": [each for each, _ in tensors]}
+        header = {"id": self.number, **self.options, "repeats": repeats, "model": len(model)}
+        header["inputs"] = [each for each, _ in tensors]
         try:
             self.send(header, [model, *(data for _, data in tensors)])
             return self.receive()
@@ -90,7 +91,9 @@ class ModelRunner:
         header = json.loads(self.read(length, deadline))
         assert header["id"] == self.number, header
         outputs = {each["name"]: decode(each, self.read(each["bytes"], deadline)) for each in header["outputs"]}
-        return Answer(header["result"], header["stage"], header["why"], header["claims"], outputs, header["runtime"])
+        return Answer(
+            header["result"], header["stage"], header["why"], header["claims"], outputs, header["runtime"], header["durations"]
+        )
 
     def read(self, length, deadline):
         data = bytearray()

@@ -32,6 +32,9 @@ pub(crate) struct RequestHeader {
     pub(crate) rewrite: bool,
     /// The number of the claims' condition that is left out, if any.
     pub(crate) dropped: Option<usize>,
+    /// How many more times the model runs, for measurements.
+    #[serde(default)]
+    pub(crate) repeats: usize,
     /// The length of the model in bytes.
     model: u64,
     pub(crate) inputs: Vec<TensorHeader>,
@@ -75,6 +78,8 @@ pub(crate) struct AnswerHeader {
     pub(crate) why: String,
     /// The lines of the claims that cover the model's nodes.
     pub(crate) claims: Vec<usize>,
+    /// The duration of each repeated run, in nanoseconds.
+    pub(crate) durations: Vec<u64>,
     pub(crate) outputs: Vec<TensorHeader>,
 }
 
@@ -105,6 +110,7 @@ impl RequestHeader {
             runtime: String::new(),
             why,
             claims: Vec::new(),
+            durations: Vec::new(),
             outputs: Vec::new(),
         };
         Answer {

@@ -6,6 +6,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use clarity::{
     ModelName, RunError, RuntimeError, Session, Store, Tensor, TensorSpec, VerifiedVersion, Version,
@@ -73,7 +74,11 @@ impl Runner {
             Err(failure) => return header.answer(failure.result, failure.stage, failure.why),
         };
         let mut answer = match run(&*loaded.session, &request) {
-            Ok(outputs) => answered(header, loaded.session.outputs(), &outputs),
+            Ok((outputs, durations)) => {
+                let mut answer = answered(header, loaded.session.outputs(), &outputs);
+                answer.header.durations = durations;
+                answer
+            }
             Err(failure) => header.answer(failure.result, failure.stage, failure.why),
         };
         answer.header.runtime = loaded.runtime;
@@ -122,13 +127,23 @@ impl Runner {
     }
 }
 
-/// Runs a loaded model on the inputs of a request.
-fn run(session: &dyn Session, request: &Request) -> Result<Vec<Tensor>, Failure> {
-    let inputs = inputs(session.inputs(), &request.header.inputs, &request.inputs);
+/// Runs a loaded model on the inputs of a request. Returns the outputs of the first run, and the
+/// durations of the repeated ones.
+fn run(session: &dyn Session, request: &Request) -> Result<(Vec<Tensor>, Vec<u64>), Failure> {
+    let header = &request.header;
+    let inputs = inputs(session.inputs(), &header.inputs, &request.inputs);
     let inputs = inputs.map_err(|why| Failure::new(Outcome::Refused, Stage::Run, why))?;
-    let outputs = caught(Stage::Run, || session.run(inputs))?.map_err(Failure::at_run)?;
+    let run = |inputs| caught(Stage::Run, || session.run(inputs))?.map_err(Failure::at_run);
+    let outputs = run(inputs.clone())?;
     check(session, &outputs)?;
-    Ok(outputs)
+    let mut durations = Vec::with_capacity(header.repeats);
+    for _ in 0..header.repeats {
+        let inputs = inputs.clone();
+        let begin = Instant::now();
+        run(inputs)?;
+        durations.push(u64::try_from(begin.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    }
+    Ok((outputs, durations))
 }
 
 /// Runs `work`, and turns a panic into a failure of `stage`.
