@@ -72,7 +72,7 @@ impl<'a> InputSource<'a> {
     pub(super) fn draw(&self, number: usize, size: usize, batch: usize) -> Option<Vec<Tensor>> {
         let mut numbers = SplitMix64::new(self.seed, number);
         let mut named = BTreeMap::new();
-        let uses_known = number % 2 == 0;
+        let uses_known = number.is_multiple_of(2);
         let mut tensors = Vec::with_capacity(self.specs.len());
         for (at, spec) in self.specs.iter().enumerate() {
             let known = self.known.get(&at).filter(|_| uses_known);
