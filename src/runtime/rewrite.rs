@@ -225,7 +225,8 @@ impl<'a> Rewriter<'a> {
     /// The nodes that replace a node. `None` if rten computes the node rightly, or if nothing can
     /// replace it.
     fn replaced(&mut self, node: &Node<'a>) -> Option<Vec<Vec<u8>>> {
-        if !node.is_standard {
+        let is_exact = |input: &&[u8]| self.scopes.is_exact(input);
+        if !node.is_standard || !node.inputs.iter().all(is_exact) {
             return None;
         }
         let (scopes, opset) = (&self.scopes, self.opset);

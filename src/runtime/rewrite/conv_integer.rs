@@ -6,6 +6,7 @@
 
 use super::attribute;
 use super::known::{INT8, INT32, INT64, UINT8};
+use super::matmul_integer::are_products_exact;
 use super::node::Node;
 use super::padding::with_pads;
 use super::replacement::Replacement;
@@ -39,7 +40,7 @@ pub(super) fn replace(
     let unpadded = vec![0; 2 * windows.axes()];
     let attributes = with_pads(node, known, &unpadded, to.opset);
     if is_zero_forgotten(node, known, &windows) {
-        let output = node.single_output()?;
+        let output = node.single_output().filter(|_| are_products_exact())?;
         corrected(node, known, (input, kernel, output), &attributes, &mut to)?;
         return Some(to.finish());
     }

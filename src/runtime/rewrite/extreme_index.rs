@@ -14,7 +14,7 @@ pub(super) fn replace(node: &Node<'_>, mut to: Replacement<'_, '_>) -> Option<Ve
     let last = node.integer_or(SELECT_LAST, 0) != 0;
     if last {
         let attributes = node.attributes_without(&[SELECT_LAST]);
-        to.add_changed(node, &node.inputs, &attributes);
+        to.add_into(node.operator, &node.inputs, &attributes, &[output])?;
         return Some(to.finish());
     }
     let axis = node.integer_or(b"axis", 0);

@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::known::{BOOL, Constant, INT64, Known, MAX_KEPT, UNKNOWN, declaration};
+use super::known::{
+    BOOL, Constant, FLOAT, INT8, INT32, INT64, Known, MAX_KEPT, UINT8, UNKNOWN, declaration,
+};
 use super::node::Node;
 use super::windows::Windows;
 use super::{INITIALIZER, INPUT};
@@ -63,6 +65,20 @@ impl<'a> Scopes<'a> {
     /// The shape of a value, if its rank is known.
     pub(super) fn shape(&self, value: &[u8]) -> Option<&[i64]> {
         self.get(value)?.shape.as_deref()
+    }
+
+    /// Whether rten keeps the elements of a value exactly, as far as is known. It keeps INT64 in 32
+    /// bits, and DOUBLE and FLOAT16 in FP32.
+    pub(super) fn is_exact(&self, value: &[u8]) -> bool {
+        let Some(known) = self.get(value) else {
+            return true;
+        };
+        let fit = |integers: &Vec<i64>| integers.iter().all(|of| i32::try_from(*of).is_ok());
+        match known.element {
+            Some(INT64) => !known.is_constant || known.integers.as_ref().is_some_and(fit),
+            Some(element) => matches!(element, FLOAT | UINT8 | INT8 | INT32 | BOOL),
+            None => true,
+        }
     }
 
     /// The shape of a node's input, if its rank is known.

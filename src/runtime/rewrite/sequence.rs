@@ -39,6 +39,6 @@ pub(super) fn replace(
     let position = to.add(b"Max", &[&position, &zero], &[])?;
     let position = to.add(b"Add", &[&position, &far], &[])?;
     let inputs = [node.input(0)?, node.input(1)?, &position];
-    to.add_changed(node, &inputs, &node.attributes_without(&[]));
+    to.add_into(node.operator, &inputs, &[], &[node.single_output()?])?;
     Some(to.finish())
 }

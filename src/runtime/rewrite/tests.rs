@@ -180,3 +180,28 @@ fn nodes_that_rten_computes_rightly_stay() {
     assert!(!rewritten(DataType::INT64, "Sign", 0));
     assert!(rewritten(DataType::FLOAT, "Sign", 0));
 }
+
+#[test]
+fn operators_of_inexact_elements_stay() {
+    let rewritten = |datatype, data: &[i64]| {
+        let constant = TensorProto {
+            dims: vec![i64::try_from(data.len()).unwrap()],
+            data_type: Some(datatype),
+            int64_data: data.to_vec(),
+            name: Some("x".to_owned()),
+            ..Default::default()
+        };
+        let model = model_with_weights(
+            Vec::new(),
+            vec![node("ArgMax", &["x"], "y")],
+            vec![value("y", DataType::INT64, &[1])],
+            vec![constant],
+        );
+        rewrite(&model).is_some()
+    };
+    assert!(rewritten(DataType::INT64, &[1, 2]));
+    assert!(!rewritten(DataType::INT64, &[1 << 40, 2 << 40]));
+    assert!(!rewritten(DataType::INT64, &[1; 65]));
+    assert!(!rewritten(DataType::DOUBLE, &[]));
+    assert!(!rewritten(DataType::FLOAT16, &[]));
+}
