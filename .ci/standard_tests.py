@@ -18,6 +18,7 @@ import re
 import sys
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 sys.dont_write_bytecode = True
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
@@ -178,11 +179,12 @@ def main():
     }
     verdicts, uncarried = {}, 0
     file = open(options.json or os.devnull, "w")
+    threads = ThreadPoolExecutor(len(runners))
     for case in cases(options.only):
         if not case.is_carried():
             uncarried += 1
             continue
-        of_case = {runtime: case.verdict(runner) for runtime, runner in runners.items()}
+        of_case = dict(zip(runners, threads.map(case.verdict, runners.values())))
         verdicts[case.name] = of_case
         line = {"name": case.name, "kind": case.kind, "operators": case.operators(), **of_case}
         print(json.dumps(line), file=file, flush=True)
