@@ -9,11 +9,11 @@ pub(crate) struct ConstantTensor<'a> {
     pub(crate) name: &'a str,
     pub(crate) element: ElementType,
     pub(crate) shape: Vec<i64>,
-    elements: Elements<'a>,
+    elements: StoredElements<'a>,
 }
 
 #[derive(Clone, Debug)]
-enum Elements<'a> {
+enum StoredElements<'a> {
     Raw(&'a [u8]),
     /// The integers of `int32_data` and `int64_data`.
     Integers(Vec<i64>),
@@ -70,8 +70,8 @@ impl<'a> ConstantTensor<'a> {
         let elements = match (raw, is_external, location) {
             (_, Some(true), Some(location)) => match (offset, length) {
                 // The model runtime gives a better error message.
-                (Some(None), _) | (_, Some(None)) => Elements::Unread,
-                (offset, length) => Elements::External {
+                (Some(None), _) | (_, Some(None)) => StoredElements::Unread,
+                (offset, length) => StoredElements::External {
                     location,
                     offset: offset.flatten().unwrap_or(0),
                     length: length.flatten(),
@@ -80,10 +80,10 @@ impl<'a> ConstantTensor<'a> {
             (_, Some(true), None) => {
                 return Err(UnreadableGraph("external elements have no location"));
             }
-            (Some(raw), ..) => Elements::Raw(raw),
-            _ if has_others => Elements::Unread,
-            _ if !floats.is_empty() => Elements::Floats(floats),
-            _ => Elements::Integers(integers),
+            (Some(raw), ..) => StoredElements::Raw(raw),
+            _ if has_others => StoredElements::Unread,
+            _ if !floats.is_empty() => StoredElements::Floats(floats),
+            _ => StoredElements::Integers(integers),
         };
         Ok(Self {
             name: name.unwrap_or(""),
@@ -99,7 +99,7 @@ impl<'a> ConstantTensor<'a> {
             name: "",
             element: ElementType::INT64,
             shape,
-            elements: Elements::Integers(integers),
+            elements: StoredElements::Integers(integers),
         }
     }
 
@@ -109,7 +109,7 @@ impl<'a> ConstantTensor<'a> {
             name: "",
             element: ElementType::FLOAT,
             shape,
-            elements: Elements::Floats(floats),
+            elements: StoredElements::Floats(floats),
         }
     }
 
@@ -134,7 +134,7 @@ impl<'a> ConstantTensor<'a> {
             take(value);
         };
         match &self.elements {
-            Elements::Integers(integers) => {
+            StoredElements::Integers(integers) => {
                 for &value in integers {
                     take(value);
                 }
@@ -154,8 +154,8 @@ impl<'a> ConstantTensor<'a> {
             return None;
         }
         let numbers = match &self.elements {
-            Elements::Floats(floats) => floats.clone(),
-            Elements::Integers(none) if none.is_empty() => Vec::new(),
+            StoredElements::Floats(floats) => floats.clone(),
+            StoredElements::Integers(none) if none.is_empty() => Vec::new(),
             _ => {
                 let (chunks, rest) = self.bytes(files)?.as_chunks::<4>();
                 if !rest.is_empty() {
@@ -205,8 +205,8 @@ impl<'a> ConstantTensor<'a> {
 
     fn bytes<'s>(&'s self, files: &'s ExternalFiles<'_>) -> Option<&'s [u8]> {
         match &self.elements {
-            Elements::Raw(bytes) => Some(bytes),
-            Elements::External {
+            StoredElements::Raw(bytes) => Some(bytes),
+            StoredElements::External {
                 location,
                 offset,
                 length,

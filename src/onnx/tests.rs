@@ -69,6 +69,7 @@ fn inference_follows_the_sizes_of_an_input() {
     let narrow = InputLimits {
         size: 1000,
         integer: None,
+        number: None,
     };
     let values = Values::of(&model, narrow);
     assert_eq!(values.get("product").range(), Interval::new(3.0, 3000.0));

@@ -54,6 +54,9 @@ impl Value {
         if declared.element == ElementType::INT64 {
             value.range = Some(limits.integers());
         }
+        if matches!(declared.element, ElementType::INT32 | ElementType::FLOAT) {
+            value.range = limits.numbers();
+        }
         value
     }
 

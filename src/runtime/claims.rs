@@ -39,6 +39,7 @@
 
 mod check;
 mod condition;
+mod hazards;
 mod parser;
 mod rules;
 
@@ -66,6 +67,8 @@ pub(crate) struct Coverage {
     pub(crate) lines: Vec<usize>,
     /// The inputs for which the claims hold.
     pub(crate) limits: InputLimits,
+    /// Whether the model has chains of nodes that the runtime's optimiser replaces wrongly.
+    pub(crate) misleads_optimizer: bool,
 }
 
 /// One claim.

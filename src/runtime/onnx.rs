@@ -185,7 +185,9 @@ impl Runtime for OnnxRuntime {
             let claimed = self.check_claims(&model, added, &external);
             // A type that no runtime serves is the better reason.
             let claimed = claimed.or_else(|why| declared.check_served(&model).and(Err(why)));
-            let limits = claimed?.limits;
+            let coverage = claimed?;
+            options.enable_optimization(!coverage.misleads_optimizer);
+            let limits = coverage.limits;
             for (number, (_, bytes)) in external.into_iter().enumerate() {
                 options.external_data(&external_name(number), bytes);
             }
@@ -321,6 +323,9 @@ impl Session for OnnxSession {
     }
 }
 
+/// The beginning of a refusal of numbers that the model would convert to integers of 32 bits.
+const LIMITED: &str = "expected absolute values, which the model converts to integers, of at most";
+
 fn to_value(spec: &TensorSpec, tensor: Tensor, limits: InputLimits) -> Result<Value, RunError> {
     let (shape, data) = tensor.into_parts();
     let refused = |why: String| RunError::Refused {
@@ -337,8 +342,22 @@ fn to_value(spec: &TensorSpec, tensor: Tensor, limits: InputLimits) -> Result<Va
         return Err(refused(why));
     }
     let value = match data {
-        TensorData::Fp32(values) => Value::from_shape(shape, values).ok(),
-        TensorData::Int32(values) => Value::from_shape(shape, values).ok(),
+        TensorData::Fp32(values) => {
+            let most = limits.number.map_or(f32::INFINITY, |most| most as f32);
+            let is_large =
+                |value: &&f32| limits.number.is_some() && (value.is_nan() || value.abs() > most);
+            if let Some(value) = values.iter().find(is_large) {
+                return Err(refused(format!("{LIMITED} {most}, found {value}")));
+            }
+            Value::from_shape(shape, values).ok()
+        }
+        TensorData::Int32(values) => {
+            let most = limits.number.unwrap_or(i64::MAX);
+            if let Some(value) = values.iter().find(|value| i64::from(**value).abs() > most) {
+                return Err(refused(format!("{LIMITED} {most}, found {value}")));
+            }
+            Value::from_shape(shape, values).ok()
+        }
         TensorData::Int8(values) => Value::from_shape(shape, values).ok(),
         TensorData::Uint8(values) => Value::from_shape(shape, values).ok(),
         TensorData::Bool(values) => {

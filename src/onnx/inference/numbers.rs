@@ -36,14 +36,14 @@ pub(super) fn infer(
             value.set_each(
                 sizes
                     .iter()
-                    .map(|size| size.minimum(Interval::SIZE))
+                    .map(|size| size.map(|bound| bound.min(Interval::SIZE.high)))
                     .collect(),
             );
             value.shape = Some(vec![Interval::of(sizes.len() as f64)]);
         }
         "Size" => {
             let count = first.count().unwrap_or(Interval::SIZE);
-            value.set_each(vec![count.minimum(Interval::SIZE)]);
+            value.set_each(vec![count.map(|bound| bound.min(Interval::SIZE.high))]);
         }
         "NonZero" | "ArgMax" | "ArgMin" | "NonMaxSuppression" | "SequenceLength" => {
             *value = std::mem::take(value).with_range(Interval::SIZE);
@@ -113,6 +113,13 @@ pub(super) fn infer(
         "Neg" => each(first, value, Interval::negate),
         "Abs" => each(first, value, Interval::absolute),
         "Sign" => *value = std::mem::take(value).with_range(Interval::new(-1.0, 1.0)),
+        "Sqrt" => each(first, value, |range| {
+            range.map(|bound| bound.max(0.0).sqrt())
+        }),
+        "Exp" => each(first, value, |range| range.map(f64::exp)),
+        "Sigmoid" | "Softmax" => {
+            *value = std::mem::take(value).with_range(Interval::BIT);
+        }
         "Relu" => each(first, value, |range| range.maximum(Interval::of(0.0))),
         "Floor" => each(first, value, |range| range.map(f64::floor)),
         "Ceil" => each(first, value, |range| range.map(f64::ceil)),
@@ -130,9 +137,7 @@ pub(super) fn infer(
             };
             let low = bound("min", 1, f64::NEG_INFINITY);
             let high = bound("max", 2, f64::INFINITY);
-            if first.element != Some(ElementType::FLOAT) {
-                each(first, value, |range| range.maximum(low).minimum(high));
-            }
+            each(first, value, |range| range.maximum(low).minimum(high));
         }
         "Mod" => {
             let Some(divisor) = second else { return };
@@ -150,6 +155,10 @@ pub(super) fn infer(
             match node.operator {
                 "Add" => pairwise(first, second, value, Interval::add),
                 "Sub" => pairwise(first, second, value, Interval::subtract),
+                "Mul" if node.inputs[0] == node.inputs[1] => each(first, value, |range| {
+                    let most = range.absolute().high;
+                    Interval::new(0.0, most * most)
+                }),
                 "Mul" => pairwise(first, second, value, Interval::multiply),
                 _ if is_integer => pairwise(first, second, value, Interval::divide),
                 _ => {}
@@ -160,7 +169,10 @@ pub(super) fn infer(
             if let Some(exponent) = exponent.filter(|exponent| (1.0..=64.0).contains(exponent)) {
                 each(first, value, |range| {
                     let most = range.absolute().high.powf(exponent);
-                    Interval::new(-most, most)
+                    match exponent % 2.0 == 0.0 {
+                        true => Interval::new(0.0, most),
+                        false => Interval::new(-most, most),
+                    }
                 });
             }
         }

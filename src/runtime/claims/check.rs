@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::hazards::Hazards;
 use super::{Claim, Claims, Coverage, Input, Types};
 use crate::onnx::{
     ElementType, ExternalFiles, Inference, InputLimits, Interval, Model, NodeInContext, Observer,
@@ -37,12 +38,14 @@ pub(super) fn check(
         is_added,
         used: BTreeSet::new(),
         unmet: Vec::new(),
+        hazards: Hazards::default(),
     };
     Inference::walk(model, files, limits, &mut check);
     match check.unmet.is_empty() {
         true => Ok(Coverage {
             lines: check.used.into_iter().collect(),
             limits,
+            misleads_optimizer: check.hazards.found(),
         }),
         false => Err(check.unmet),
     }
@@ -54,10 +57,12 @@ struct Check<'c> {
     is_added: &'c dyn Fn(&str) -> bool,
     used: BTreeSet<usize>,
     unmet: Vec<Unmet>,
+    hazards: Hazards,
 }
 
 impl Observer for Check<'_> {
     fn node(&mut self, node: &NodeInContext<'_, '_>) {
+        self.hazards.add(node);
         // Such nodes can use forms that the standard does not have, and that rten computes rightly.
         if (self.is_added)(node.node.name) {
             return;
@@ -223,6 +228,10 @@ fn integers(claim: &Claim, node: &NodeInContext<'_, '_>) -> Option<String> {
                 value.range(),
             ));
         }
+    }
+    // The nodes that take a constant are checked.
+    if claim.operator == "Constant" {
+        return None;
     }
     let (position, value) = node
         .outputs

@@ -13,15 +13,19 @@ pub(super) struct Rule {
 
 const RULES: &[Rule] = &[
     Rule::new("cast_in_range", Some("to"), cast_in_range),
+    Rule::new("constant_rank", None, constant_rank),
     Rule::new("divisor", None, divisor),
+    Rule::new("exact_bytes", None, exact_bytes),
     Rule::new("exact_reciprocal", None, exact_reciprocal),
     Rule::new("exact_scales", None, exact_scales),
     Rule::new("exponent_rank", None, exponent_rank),
+    Rule::new("forward", None, forward),
     Rule::new("last_axis", Some("axis"), last_axis),
     Rule::new("pads_unless_valid", Some("pads"), pads_unless_valid),
     Rule::new("plain_kernel", None, plain_kernel),
     Rule::new("single_zero_points", None, single_zero_points),
     Rule::new("steps_with_axes", None, steps_with_axes),
+    Rule::new("whole_lanes", Some("axis"), whole_lanes),
 ];
 
 pub(super) fn find(name: &str) -> Option<Rule> {
@@ -69,9 +73,11 @@ fn cast_in_range(node: &NodeInContext<'_, '_>) -> Result<(), String> {
         Some(ElementType::BOOL) => Interval::BIT,
         Some(ElementType::INT8) if is_float => Interval::new(-128.0, 127.0),
         Some(ElementType::UINT8) if is_float => Interval::new(0.0, 255.0),
-        Some(ElementType::INT32) if is_float => Interval::BITS_32,
+        // Numbers of 32 bits are rounded before the cast.
+        Some(ElementType::INT32 | ElementType::INT64) if is_float => {
+            Interval::new(-2_147_400_000.0, 2_147_400_000.0)
+        }
         Some(ElementType::INT32) if from.element == Some(ElementType::INT64) => Interval::BITS_32,
-        Some(ElementType::INT64) if is_float => Interval::BITS_32,
         _ => return Ok(()),
     };
     match from.range().is_within(limits) {
@@ -80,14 +86,87 @@ fn cast_in_range(node: &NodeInContext<'_, '_>) -> Result<(), String> {
     }
 }
 
+/// A constant of type FLOAT that is a single number has no more dimensions than the other input.
+fn constant_rank(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let (Some(one), Some(two)) = (input(node, 0), input(node, 1)) else {
+        return Ok(());
+    };
+    for (constant, other) in [(one, two), (two, one)] {
+        let is_float = constant.element == Some(ElementType::FLOAT);
+        if is_float && constant.is_constant && is_single(constant) != Some(false) {
+            single_of_low_rank(other, constant)?;
+        }
+    }
+    Ok(())
+}
+
+/// The processor adds products of bytes exactly, or the second factor has 7 bits.
+// rten-gemm multiplies with VPMADDUBSW on processors without AVX-512 VNNI. The instruction adds two
+// products in 16 bits, and saturates.
+fn exact_bytes(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let is_exact = std::arch::is_x86_feature_detected!("avx512vnni")
+            || !std::arch::is_x86_feature_detected!("avx2");
+        let reduced = match input(node, 1) {
+            Some(value) if value.element == Some(ElementType::INT8) => {
+                value.range().is_within(Interval::new(-64.0, 63.0))
+            }
+            Some(value) => value.range().is_within(Interval::new(64.0, 191.0)),
+            None => false,
+        };
+        if !is_exact && !(reduced && node.node.operator == "MatMulInteger") {
+            return Err("a processor without AVX-512 VNNI".to_owned());
+        }
+    }
+    let _ = node;
+    Ok(())
+}
+
+/// The steps are positive, or the slice is a reversed range that is not empty.
+fn forward(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let Some(steps) = input(node, 4) else {
+        return Ok(());
+    };
+    if steps.range().low >= 1.0 {
+        return Ok(());
+    }
+    let single = |position: usize| input(node, position).and_then(|value| value.range().single());
+    let sizes = input(node, 0).and_then(|value| value.shape.as_ref());
+    // From a negative start down to a smaller end, the range is not empty if the start exists.
+    let start = single(1).filter(|start| *start < 0.0 && single(2).is_some_and(|end| end < *start));
+    let axis = single(3).zip(sizes).and_then(|(axis, sizes)| {
+        let axis = if axis < 0.0 {
+            axis + sizes.len() as f64
+        } else {
+            axis
+        };
+        sizes.get(axis as usize).copied()
+    });
+    let exists = start
+        .zip(axis)
+        .is_some_and(|(start, size)| size.low >= -start);
+    match steps.range().single() == Some(-1.0) && exists {
+        true => Ok(()),
+        false => Err(format!("steps of {}", steps.range())),
+    }
+}
+
 /// A divisor of type FLOAT that is a single number has a normal reciprocal, and no more dimensions
 /// than the dividend.
 fn divisor(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    constant_rank(node)?;
     let (Some(dividend), Some(divisor)) = (input(node, 0), input(node, 1)) else {
         return Ok(());
     };
     if divisor.element != Some(ElementType::FLOAT) || is_single(divisor) == Some(false) {
         return Ok(());
+    }
+    // A number above the smallest normal one has a reciprocal of 32 bits.
+    const SMALLEST: f64 = 1.2e-38;
+    let range = divisor.range();
+    if range.low >= SMALLEST || range.high <= -SMALLEST {
+        return single_of_low_rank(dividend, divisor);
     }
     let number = divisor.numbers().filter(|numbers| numbers.len() == 1);
     let Some(number) = number.map(|numbers| numbers[0]) else {
@@ -229,4 +308,22 @@ fn steps_with_axes(node: &NodeInContext<'_, '_>) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// The indices have the sizes of the data on all axes but `axis`.
+fn whole_lanes(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let shape = |position| input(node, position).and_then(|value| value.shape.as_ref());
+    let (Some(data), Some(indices)) = (shape(0), shape(1)) else {
+        return Err("an unknown shape".to_owned());
+    };
+    let rank = i64::try_from(data.len()).unwrap_or(0);
+    let axis = node.node.integer("axis").unwrap_or(0);
+    let axis = if axis < 0 { axis + rank } else { axis };
+    for (place, (one, two)) in (0_i64..).zip(data.iter().zip(indices)) {
+        let is_equal = one.single().is_some() && one.single() == two.single();
+        if place != axis && !is_equal {
+            return Err(format!("the sizes {one} and {two} along axis {place}"));
+        }
+    }
+    Ok(())
 }
