@@ -1,7 +1,7 @@
 //! Chains of nodes that rten's optimiser replaces by wrong nodes.
 //!
-//! - `Unsqueeze`, `Expand` and `Reshape` become one node that repeats, also where the new axis comes
-//!   before the repeated one.
+//! - `Unsqueeze`, `Expand` and `Reshape` become one node that repeats, also where the new axis
+//!   comes before the repeated one.
 //! - `ReduceMean` in a normalization is taken for one along the last axis that keeps it.
 
 use std::collections::HashMap;

@@ -115,7 +115,8 @@ fn exact_bytes(node: &NodeInContext<'_, '_>) -> Result<(), String> {
             Some(value) => value.range().is_within(Interval::new(64.0, 191.0)),
             None => false,
         };
-        if !is_exact && !(reduced && node.node.operator == "MatMulInteger") {
+        let is_reduced = reduced && node.node.operator == "MatMulInteger";
+        if !is_exact && !is_reduced {
             return Err("a processor without AVX-512 VNNI".to_owned());
         }
     }
