@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::fs;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use clarity::{Inline, Server};
 use clarity_testbed::*;
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Dispatch, Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
 pub(crate) type Fields = BTreeMap<&'static str, String>;
@@ -21,6 +21,11 @@ impl Capture {
     /// Captures the events of the current thread until the guard is dropped. Each test runs its
     /// server on this thread.
     pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+        // With only one subscriber, the thread that first reaches a place in the code decides for
+        // all threads whether the place logs, by its own subscriber. Other tests have none.
+        static SECOND: LazyLock<Dispatch> =
+            LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+        LazyLock::force(&SECOND);
         let capture = Self::default();
         let subscriber = tracing_subscriber::registry().with(capture.clone());
         (capture, tracing::subscriber::set_default(subscriber))

@@ -10,13 +10,13 @@ use crate::system_thread::SystemThread;
 #[derive(Debug)]
 pub(super) struct Runs {
     /// In the order in which they began.
-    runs: Vec<Run>,
+    runs: Vec<ThreadRun>,
     /// The limit of demoted runs at the same time.
     limit: usize,
 }
 
 #[derive(Debug)]
-struct Run {
+struct ThreadRun {
     id: ThreadId,
     thread: SystemThread,
     /// Whether the thread had the lowest priority when the run began.
@@ -53,7 +53,7 @@ impl Runs {
 
     /// Begins a run on the calling thread.
     pub(super) fn begin(&mut self, thread: SystemThread, is_lowered: bool) {
-        self.runs.push(Run {
+        self.runs.push(ThreadRun {
             id: std::thread::current().id(),
             thread,
             is_lowered,
@@ -139,7 +139,7 @@ impl Runs {
         self.runs.iter().filter(|run| run.stage == stage).count()
     }
 
-    fn current(&mut self) -> Option<&mut Run> {
+    fn current(&mut self) -> Option<&mut ThreadRun> {
         let id = std::thread::current().id();
         self.runs.iter_mut().find(|run| run.id == id)
     }
