@@ -16,8 +16,8 @@
 //!   served.
 //! - [`Vetting`] loads and runs a version in a child process before the server loads it. In the
 //!   child process, a hostile version does no harm.
-//! - A [`Runtime`] makes a [`Session`] from verified bytes. [`OnnxRuntime`] comes with the server. With the
-//!   feature `onnxruntime`, `OnnxRuntimeLibrary` loads a shared library of ONNX Runtime.
+//! - A [`Runtime`] makes a [`Session`] from verified bytes. [`OnnxRuntime`] comes with the server.
+//!   With the feature `onnxruntime`, `OnnxRuntimeLibrary` loads a shared library of ONNX Runtime.
 //! - An [`Executor`] runs blocking jobs. [`BlockingPool`] is for production, and [`Inline`] is for
 //!   virtual time.
 //! - The [`Registry`] keeps every model loaded: it notices changes on disk, swaps versions, falls

@@ -107,7 +107,11 @@ fn forms_that_rten_computes_wrongly_are_refused() {
         ..Default::default()
     };
     let image = value("x", DataType::FLOAT, &[1, 1, 4, 4]);
-    let refused = refusal(&[image.clone()], vec![resize], vec![scales.clone()]);
+    let refused = refusal(
+        std::slice::from_ref(&image),
+        vec![resize],
+        vec![scales.clone()],
+    );
     assert!(
         refused.contains("expected `mode in nearest linear`, found cubic"),
         "{refused}"
