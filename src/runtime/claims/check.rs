@@ -23,6 +23,16 @@ pub(crate) struct Unmet {
     pub(crate) condition: String,
 }
 
+/// The datatypes that rten computes.
+const COMPUTED: [ElementType; 6] = [
+    ElementType::FLOAT,
+    ElementType::UINT8,
+    ElementType::INT8,
+    ElementType::INT32,
+    ElementType::INT64,
+    ElementType::BOOL,
+];
+
 /// The maximum number of unmet nodes that are kept.
 const MAX_UNMET: usize = 1000;
 
@@ -65,6 +75,10 @@ impl Observer for Check<'_> {
         self.hazards.add(node);
         // Such nodes can use forms that the standard does not have, and that rten computes rightly.
         if (self.is_added)(node.node.name) {
+            if let Some(found) = not_computed(node) {
+                let condition = format!("expected a datatype that rten computes, found {found}");
+                self.refuse(node, condition);
+            }
             return;
         }
         match self.claims.line_for(node) {
@@ -196,6 +210,14 @@ impl Claims {
         }
         failures
     }
+}
+
+/// The datatype of an input or output that rten does not compute. Unknown ones are not named.
+fn not_computed(node: &NodeInContext<'_, '_>) -> Option<ElementType> {
+    let inputs = node.inputs.iter().flatten().map(|input| input.element);
+    let outputs = node.outputs.iter().map(|output| output.element);
+    let mut found = inputs.chain(outputs).flatten();
+    found.find(|element| !COMPUTED.contains(element))
 }
 
 /// An attribute of the node that the claim does not mention.

@@ -92,6 +92,17 @@ fn refusal_of(datatype: DataType, shape: &[i64], node: NodeProto) -> String {
 }
 
 #[test]
+fn node_of_the_rewriting_needs_a_datatype_that_rten_computes() {
+    for (datatype, is_covered) in [(DataType::FLOAT, true), (DataType::DOUBLE, false)] {
+        let (input, output) = (value("x", datatype, &[1]), value("y", datatype, &[1]));
+        let added = node("Sign", &["x"], "y");
+        let model = model_with_weights(vec![input], vec![added], vec![output], Vec::new());
+        let checked = Claims::rten().check_bytes(&model, &|_| None, &|_| true);
+        assert_eq!(checked.unwrap().is_ok(), is_covered, "{datatype:?}");
+    }
+}
+
+#[test]
 fn forms_that_rten_computes_wrongly_are_refused() {
     let x = |operator| node(operator, &["x"], "y");
     let resize = with(
