@@ -79,7 +79,7 @@ async fn clients_that_hang_up_cost_a_slow_model_no_run(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A model hangs, and its clients wait in all places. From the deadline on, its requests must be
+/// A model hangs, its runs keep their threads, and its clients wait in all places. From the deadline on, its requests must be
 /// refused at once, and another model must answer.
 #[chaos(overload, non_destructive, clock = "manual", timeout = "60s")]
 async fn a_model_that_hangs_takes_no_place_of_another(cx: Context) -> Result {
@@ -87,7 +87,7 @@ async fn a_model_that_hangs_takes_no_place_of_another(cx: Context) -> Result {
     let repository = Repository::with_model(&cx)?;
     repository.publish_scaled("hanging", 1.0)?;
     let (faulty, pool) = (FaultSwitch::new(), BlockingPool::new(PLACES));
-    let runtime = faulty.queued_runtime(2).only("hanging");
+    let runtime = faulty.queued_runtime(2).stubborn().only("hanging");
     let served = Served::start_with_runtime(&cx, &repository, runtime, &pool).await?;
     let runs = faulty.runs();
     faulty.set(Behaviour::Hang);
