@@ -95,10 +95,31 @@ pub enum RuntimeError {
     /// The runtime is not known to compute the model rightly: a node satisfies none of the
     /// runtime's claims. The claims cover each operator's versions, datatypes and attributes.
     #[error(
-        "no claim of the runtime covers node {node} ({operator}{}): {condition}{more}: \
-         ONNX Runtime can compute more models", .version.map(|version| format!(", version {version}")).unwrap_or_default()
+        "no claim of the runtime covers node {node} ({operator}{}): {condition}{more}{remedy}",
+        in_version(*.version)
     )]
     Unclaimed {
+        /// The name of the first such node, or of its first output.
+        node: String,
+        /// The operator of the node.
+        operator: String,
+        /// The imported version of the operator.
+        version: Option<i64>,
+        /// The condition that does not hold, and the found value.
+        condition: String,
+        /// A sentence part about the other such nodes; empty if there are none.
+        more: String,
+        /// A sentence part about another runtime that can serve the model; empty if there is none.
+        remedy: &'static str,
+    },
+    /// The runtime is known to compute a node of the model wrongly, or at random.
+    #[error(
+        "{runtime} is known to compute node {node} ({operator}{}) wrongly or at random: {condition}{more}",
+        in_version(*.version)
+    )]
+    Excepted {
+        /// The name and the version of the runtime.
+        runtime: RuntimeId,
         /// The name of the first such node, or of its first output.
         node: String,
         /// The operator of the node.
@@ -139,38 +160,80 @@ fn remedy_of_opinion(opinion: &SecondOpinion) -> &'static str {
     }
 }
 
+fn in_version(version: Option<i64>) -> String {
+    version.map_or(String::new(), |version| format!(", version {version}"))
+}
+
+/// Where to get another runtime.
+const ONNX_RUNTIME: &str =
+    ": ONNX Runtime may compute the model: `clarity runtime` shows how to add it";
+
 impl RuntimeError {
-    /// Reports nodes that satisfy no claim.
-    fn unclaimed(unmet: &[Unmet]) -> Self {
+    /// Reports nodes of `model` that satisfy no claim.
+    fn unclaimed(unmet: &[Unmet], model: &[u8]) -> Self {
         let Some(first) = unmet.first() else {
             return Self::Unloadable("a node satisfies no claim".to_owned());
         };
-        let mut operators: BTreeMap<&str, usize> = BTreeMap::new();
-        for each in &unmet[1..] {
-            *operators.entry(&each.operator).or_default() += 1;
-        }
-        let count: usize = operators.values().sum();
-        let listed = operators.iter().take(MAX_LISTED_OPERATORS);
-        let listed = listed.map(|(operator, count)| format!("{operator} {count}"));
-        let listed = listed.collect::<Vec<_>>().join(", ");
-        let dots = if operators.len() > MAX_LISTED_OPERATORS {
-            ", …"
-        } else {
-            ""
-        };
+        let has_other = || unmet.iter().all(claims::may_be_computed_by_onnxruntime);
+        let is_exception = || claims::exceptions(model).map_or(true, |found| !found.is_empty());
         Self::Unclaimed {
             node: first.node.clone(),
             operator: first.operator.clone(),
             version: first.version,
             condition: first.condition.clone(),
-            more: match count {
-                0 => String::new(),
-                _ => format!("; and {count} other node(s): {listed}{dots}"),
+            more: others(&unmet[1..]),
+            remedy: match has_other() && !is_exception() {
+                true => ONNX_RUNTIME,
+                false => "",
             },
         }
     }
+
+    /// Checks that a runtime is not known to compute a node of `model` wrongly.
+    #[cfg(feature = "onnxruntime")]
+    fn check_exceptions(runtime: RuntimeId, model: &[u8]) -> Result<(), Self> {
+        let found = claims::exceptions(model).map_err(|why| Self::Unloadable(why.0.to_owned()))?;
+        let Some(first) = found.first() else {
+            return Ok(());
+        };
+        Err(Self::Excepted {
+            runtime,
+            node: first.node.clone(),
+            operator: first.operator.clone(),
+            version: first.version,
+            condition: first.condition.clone(),
+            more: others(&found[1..]),
+        })
+    }
+
+    /// The error for a caller that has asked the other runtimes.
+    fn without_remedy(mut self) -> Self {
+        if let Self::Unclaimed { remedy, .. } = &mut self {
+            *remedy = "";
+        }
+        self
+    }
 }
 
+/// Counts nodes by operator.
+fn others(unmet: &[Unmet]) -> String {
+    let mut operators: BTreeMap<&str, usize> = BTreeMap::new();
+    for each in unmet {
+        *operators.entry(&each.operator).or_default() += 1;
+    }
+    let listed = operators.iter().take(MAX_LISTED_OPERATORS);
+    let listed = listed.map(|(operator, count)| format!("{operator} {count}"));
+    let listed = listed.collect::<Vec<_>>().join(", ");
+    let dots = if operators.len() > MAX_LISTED_OPERATORS {
+        ", …"
+    } else {
+        ""
+    };
+    match unmet.len() {
+        0 => String::new(),
+        count => format!("; and {count} other node(s): {listed}{dots}"),
+    }
+}
 /// The maximum number of operators that an error lists.
 const MAX_LISTED_OPERATORS: usize = 10;
 

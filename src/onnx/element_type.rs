@@ -40,6 +40,7 @@ impl ElementType {
     pub(crate) const INT8: Self = Self(3);
     pub(crate) const INT32: Self = Self(6);
     pub(crate) const INT64: Self = Self(7);
+    pub(crate) const STRING: Self = Self(8);
     pub(crate) const BOOL: Self = Self(9);
 
     pub(crate) fn from_name(name: &str) -> Option<Self> {

@@ -72,6 +72,24 @@ impl<'w, 'm, 'f, O: Observer> Inference<'w, 'm, 'f, O> {
         inference.graph(&model.graph, inputs.collect());
     }
 
+    /// Walks through the nodes of each function that the model defines, with unknown inputs.
+    pub(crate) fn walk_functions(
+        model: &'w Model<'m>,
+        files: &'w ExternalFiles<'f>,
+        observer: &'w mut O,
+    ) {
+        let mut inference = Self {
+            model,
+            files,
+            scopes: Vec::new(),
+            rehearsals: 0,
+            observer,
+        };
+        for body in &model.bodies {
+            inference.unknown(body);
+        }
+    }
+
     /// Walks through a graph. Returns its outputs.
     fn graph(
         &mut self,

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::graph::Graph;
 use super::graph::standard;
+use super::graph::{Graph, GraphNode};
 use super::reader::{Field, ProtoMessage, UnreadableGraph, once};
 
 /// A model's graph with the versions of its operators.
@@ -13,6 +13,8 @@ pub(crate) struct Model<'a> {
     pub(crate) imports: HashMap<&'a str, i64>,
     /// The domain and the name of each function that the model defines.
     pub(crate) functions: HashSet<(&'a str, &'a str)>,
+    /// The nodes of each function.
+    pub(crate) bodies: Vec<Graph<'a>>,
     pub(crate) graph: Graph<'a>,
 }
 
@@ -25,7 +27,7 @@ impl<'a> Model<'a> {
     /// single is repeated.
     pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, UnreadableGraph> {
         let (mut imports, mut functions) = (HashMap::new(), HashSet::new());
-        let mut graph = None;
+        let (mut graph, mut bodies) = (None, Vec::new());
         ProtoMessage::new(bytes).each(|number, field| {
             match number {
                 7 => once(&mut graph, Graph::read(&field.message()?, 1)?)?,
@@ -39,7 +41,9 @@ impl<'a> Model<'a> {
                     }
                 }
                 25 => {
-                    functions.insert(read_function(&field.message()?)?);
+                    let (function, body) = read_function(&field.message()?)?;
+                    functions.insert(function);
+                    bodies.push(body);
                 }
                 _ => {}
             }
@@ -48,6 +52,7 @@ impl<'a> Model<'a> {
         Ok(Self {
             imports,
             functions,
+            bodies,
             graph: graph.ok_or(UnreadableGraph("the model has no graph"))?,
         })
     }
@@ -63,12 +68,19 @@ fn read_import<'a>(message: &ProtoMessage<'a>) -> Result<(&'a str, i64), Unreada
     Ok((domain.unwrap_or(""), version.unwrap_or(0)))
 }
 
-fn read_function<'a>(message: &ProtoMessage<'a>) -> Result<(&'a str, &'a str), UnreadableGraph> {
+fn read_function<'a>(
+    message: &ProtoMessage<'a>,
+) -> Result<((&'a str, &'a str), Graph<'a>), UnreadableGraph> {
     let (mut name, mut domain) = (None, None);
+    let mut body = Graph::default();
     message.each(|number, field: Field<'a>| match number {
         1 => once(&mut name, field.text()?),
+        7 => {
+            body.nodes.push(GraphNode::read(&field.message()?, 1)?);
+            Ok(())
+        }
         10 => once(&mut domain, standard(field.text()?)),
         _ => Ok(()),
     })?;
-    Ok((domain.unwrap_or(""), name.unwrap_or("")))
+    Ok(((domain.unwrap_or(""), name.unwrap_or("")), body))
 }

@@ -53,7 +53,7 @@ pub(super) fn choose(
                     next: kept,
                 });
             }
-            Err(error) => RuntimeRefusal::new(candidate.id(), &error),
+            Err(error) => RuntimeRefusal::new(candidate.id(), &error.without_remedy()),
         };
         passed_over.push(refused);
         match kept {

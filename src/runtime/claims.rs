@@ -39,6 +39,7 @@
 
 mod check;
 mod condition;
+mod exceptions;
 mod hazards;
 mod parser;
 mod rules;
@@ -48,6 +49,7 @@ use std::sync::LazyLock;
 
 pub(crate) use self::check::Unmet;
 use self::condition::Condition;
+pub(crate) use self::exceptions::{exceptions, may_be_computed_by_onnxruntime};
 use crate::onnx::{ElementType, ExternalFiles, InputLimits, LIMITS, Model, UnreadableGraph};
 
 /// The claims of a runtime.

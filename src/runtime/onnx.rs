@@ -143,7 +143,7 @@ impl OnnxRuntime {
             found.map(|(_, (_, bytes))| bytes.as_slice())
         };
         match claims.check_bytes(model, &file, &|name| added.contain(name)) {
-            Ok(checked) => checked.map_err(|unmet| RuntimeError::unclaimed(&unmet)),
+            Ok(checked) => checked.map_err(|unmet| RuntimeError::unclaimed(&unmet, model)),
             Err(UnreadableGraph(why)) => Err(RuntimeError::Unloadable(why.to_owned())),
         }
     }

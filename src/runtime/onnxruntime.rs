@@ -93,6 +93,7 @@ impl Runtime for OnnxRuntimeLibrary {
         let declared = DeclaredTensors::read(&model)?;
         // The crate `ort` panics at some types that are no tensors.
         declared.check_types()?;
+        RuntimeError::check_exceptions(self.id(), &model)?;
         let mut session =
             OnnxRuntimeSession::load(&self.loaded.environment, model, &declared, self.threads)?;
         declare_outputs(session.outputs_mut(), &manifest)?;

@@ -50,7 +50,7 @@ impl RefusalKind {
     fn of(error: &RuntimeError) -> Option<Self> {
         match error {
             RuntimeError::Unloadable(_) => Some(Self::Unloadable),
-            RuntimeError::Unclaimed { .. } => Some(Self::Unclaimed),
+            RuntimeError::Unclaimed { .. } | RuntimeError::Excepted { .. } => Some(Self::Unclaimed),
             RuntimeError::Unservable { .. } => Some(Self::Unservable),
             RuntimeError::Panicked(_) => Some(Self::Panicked),
             RuntimeError::NoRuntime(_)

@@ -145,6 +145,27 @@ async fn each_datatype_arrives_and_leaves_unchanged() {
     }
 }
 
+/// The known wrong and random operators.
+#[test]
+fn exceptions_are_refused() {
+    let Some(library) = library() else { return };
+    let models = Repository::temporary();
+    let tensor = |name| value(name, DataType::FLOAT, &[3]);
+    let random = one_node(tensor("x"), "RandomNormalLike", tensor("y"), |_| {});
+    models.publish("m", &random);
+    let opened = models.store.open(&"m".parse().unwrap(), version(1));
+    let refused = clarity::try_version(&library, opened.unwrap()).err();
+    let error = refused.unwrap();
+    assert!(
+        matches!(&error, clarity::RuntimeError::Excepted { node, operator, .. }
+        if node == "y" && operator == "RandomNormalLike"),
+        "{error}"
+    );
+    let text = error.to_string();
+    assert!(text.starts_with("onnxruntime"), "{text}");
+    assert!(text.contains("without randomness"), "{text}");
+}
+
 #[tokio::test]
 async fn operator_of_another_domain_is_served() {
     let Some(library) = library() else { return };

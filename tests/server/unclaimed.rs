@@ -1,7 +1,7 @@
 //! Models that the runtime is not known to compute rightly.
 
 use clarity::RuntimeError;
-use clarity_testbed::onnx::{DataType, model, node, value};
+use clarity_testbed::onnx::{DataType, TensorProto, model, model_with_weights, node, value};
 use clarity_testbed::*;
 
 /// rten rounds ties otherwise in `DynamicQuantizeLinear`, and does not know `Hardmax`.
@@ -28,4 +28,36 @@ fn model_with_a_node_without_claim_is_refused() {
     );
     let text = error.to_string();
     assert!(text.contains("and 1 other node(s): Hardmax 1"), "{text}");
+}
+
+/// rten's optimiser makes one node of a product and a sum, which panics for such a sum.
+#[test]
+fn product_with_a_single_bias_is_computed() {
+    let constant = |name: &str, shape: &[i64]| TensorProto {
+        dims: shape.to_vec(),
+        data_type: Some(DataType::FLOAT),
+        float_data: vec![1.0; shape.iter().product::<i64>() as usize],
+        name: Some(name.to_owned()),
+        ..TensorProto::default()
+    };
+    let nodes = vec![
+        node("MatMul", &["x", "w"], "product"),
+        node("Add", &["product", "bias"], "y"),
+    ];
+    let bytes = model_with_weights(
+        vec![value("x", DataType::FLOAT, &[2, 3])],
+        nodes,
+        vec![value("y", DataType::FLOAT, &[2, 2])],
+        vec![constant("w", &[3, 2]), constant("bias", &[1])],
+    );
+    let models = Repository::temporary();
+    models.publish("m", &bytes);
+    let opened = models
+        .store
+        .open(&"m".parse().unwrap(), version(1))
+        .unwrap();
+    let session = clarity::try_version(&clarity::OnnxRuntime::new(), opened).unwrap();
+    let input = clarity::Tensor::new(vec![2, 3], clarity::TensorData::Fp32(vec![1.0; 6]));
+    let outputs = session.run(vec![input.unwrap()]).unwrap();
+    assert_eq!(*outputs[0].data(), clarity::TensorData::Fp32(vec![4.0; 4]));
 }

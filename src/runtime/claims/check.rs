@@ -102,26 +102,31 @@ impl Observer for Check<'_> {
 
 impl Check<'_> {
     fn refuse(&mut self, node: &NodeInContext<'_, '_>, condition: String) {
-        let name = match node.node.name {
-            "" => node.node.outputs.first().copied().unwrap_or(""),
-            name => name,
-        };
-        let operator = match node.node.domain {
-            "" => node.node.operator.to_owned(),
-            domain => format!("{domain}.{}", node.node.operator),
-        };
-        self.push(Unmet {
-            node: sanitize_for_log(name),
-            operator: sanitize_for_log(operator),
-            version: node.version,
-            condition: sanitize_for_log(condition),
-        });
+        self.push(unmet(node, condition));
     }
 
     fn push(&mut self, unmet: Unmet) {
         if self.unmet.len() < MAX_UNMET {
             self.unmet.push(unmet);
         }
+    }
+}
+
+/// A node, and the condition that it does not satisfy.
+pub(super) fn unmet(node: &NodeInContext<'_, '_>, condition: String) -> Unmet {
+    let name = match node.node.name {
+        "" => node.node.outputs.first().copied().unwrap_or(""),
+        name => name,
+    };
+    let operator = match node.node.domain {
+        "" => node.node.operator.to_owned(),
+        domain => format!("{domain}.{}", node.node.operator),
+    };
+    Unmet {
+        node: sanitize_for_log(name),
+        operator: sanitize_for_log(operator),
+        version: node.version,
+        condition: sanitize_for_log(condition),
     }
 }
 

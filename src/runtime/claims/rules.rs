@@ -1,5 +1,11 @@
 //! Conditions that no other condition of the language can express.
 
+mod sizes;
+
+pub(super) use self::sizes::whole_sizes;
+use self::sizes::{
+    few_axes, long_shape, no_empty_integers, not_empty, single_zero_points, vector_product,
+};
 use crate::onnx::{ElementType, Interval, NodeInContext, Value};
 
 /// A condition in code.
@@ -19,13 +25,19 @@ const RULES: &[Rule] = &[
     Rule::new("exact_reciprocal", None, exact_reciprocal),
     Rule::new("exact_scales", None, exact_scales),
     Rule::new("exponent_rank", None, exponent_rank),
+    Rule::new("few_axes", Some("kernel_shape"), few_axes),
     Rule::new("forward", None, forward),
     Rule::new("last_axis", Some("axis"), last_axis),
+    Rule::new("long_shape", None, long_shape),
+    Rule::new("no_empty_integers", None, no_empty_integers),
+    Rule::new("not_empty", None, not_empty),
     Rule::new("pads_unless_valid", Some("pads"), pads_unless_valid),
     Rule::new("plain_kernel", None, plain_kernel),
     Rule::new("single_zero_points", None, single_zero_points),
     Rule::new("steps_with_axes", None, steps_with_axes),
+    Rule::new("vector_product", None, vector_product),
     Rule::new("whole_lanes", Some("axis"), whole_lanes),
+    Rule::new("whole_sizes", None, whole_sizes),
 ];
 
 pub(super) fn find(name: &str) -> Option<Rule> {
@@ -287,18 +299,6 @@ fn plain_kernel(node: &NodeInContext<'_, '_>) -> Result<(), String> {
         true => Ok(()),
         false => Err("several items, and a kernel of INT8 or with a zero point".to_owned()),
     }
-}
-
-/// The zero points are single numbers.
-fn single_zero_points(node: &NodeInContext<'_, '_>) -> Result<(), String> {
-    for position in [2, 3] {
-        if let Some(value) = input(node, position)
-            && is_single(value) != Some(true)
-        {
-            return Err(format!("several zero points in input {position}"));
-        }
-    }
-    Ok(())
 }
 
 /// Steps are given only with axes, unless all are 1.

@@ -1,3 +1,6 @@
+mod exceptions;
+mod forms;
+
 use clarity_testbed::onnx::{
     DataType, NodeProto, TensorProto, ValueInfoProto, model_with_weights, node, value,
 };

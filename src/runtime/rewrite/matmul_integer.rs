@@ -22,6 +22,12 @@ pub(super) fn replace(
     if known.shape(zeros).is_some_and(<[i64]>::is_empty) {
         return None;
     }
+    // rten takes no zero point of shape [1] for several rows.
+    if let Some(zero) = node.input(2)
+        && !known.shape(zero).is_some_and(<[i64]>::is_empty)
+    {
+        return None;
+    }
     let &[rows, _] = known.shape(right)? else {
         return None;
     };

@@ -231,7 +231,7 @@ impl Failure {
             }
             other => {
                 let stage = match other {
-                    RuntimeError::Unclaimed { .. } => Stage::Claims,
+                    RuntimeError::Unclaimed { .. } | RuntimeError::Excepted { .. } => Stage::Claims,
                     _ => Stage::Load,
                 };
                 Self::new(Outcome::Refused, stage, other.to_string())

@@ -1,0 +1,117 @@
+//! The forms of operators that ONNX Runtime 1.32 is known to compute wrongly, or at random.
+//!
+//! ONNX Runtime has no claims: it follows the standard, except for these forms. Each was measured.
+
+use super::check::{Unmet, unmet};
+use super::rules::whole_sizes;
+use crate::onnx::{
+    AttributeValue, ElementType, InputLimits, Interval, Model, NodeInContext, Observer, Value,
+};
+use crate::onnx::{Inference, UnreadableGraph};
+
+/// The operators that give another answer in each run.
+pub(super) const RANDOM: [&str; 6] = [
+    "Bernoulli",
+    "Multinomial",
+    "RandomNormal",
+    "RandomNormalLike",
+    "RandomUniform",
+    "RandomUniformLike",
+];
+
+/// Looks up each node of a model, and of the functions that the model defines.
+///
+/// # Errors
+///
+/// When the bytes are not a model.
+pub(crate) fn exceptions(model: &[u8]) -> Result<Vec<Unmet>, UnreadableGraph> {
+    let model = Model::read(model)?;
+    let mut found = Found::default();
+    Inference::walk(&model, &|_| None, InputLimits::WIDEST, &mut found);
+    Inference::walk_functions(&model, &|_| None, &mut found);
+    Ok(found.nodes)
+}
+
+/// Whether ONNX Runtime may know the operator of a node.
+pub(crate) fn may_be_computed_by_onnxruntime(node: &Unmet) -> bool {
+    let mut domains = ["ai.onnx.ml.", "com.microsoft."].iter();
+    !node.operator.contains('.') || domains.any(|domain| node.operator.starts_with(domain))
+}
+
+#[derive(Default)]
+struct Found {
+    nodes: Vec<Unmet>,
+}
+
+impl Observer for Found {
+    fn node(&mut self, node: &NodeInContext<'_, '_>) {
+        if let Err(condition) = check(node) {
+            self.nodes.push(unmet(node, condition));
+        }
+    }
+
+    fn output(&mut self, _name: &str, _value: Option<&Value>) {}
+}
+
+fn check(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    if node.is_function || !node.node.domain.is_empty() {
+        return Ok(());
+    }
+    let has_input = |position: usize| matches!(node.inputs.get(position), Some(Some(_)));
+    let has_output = |position: usize| {
+        let output = node.node.outputs.get(position);
+        output.is_some_and(|name| !name.is_empty())
+    };
+    match node.node.operator {
+        // The indices mean places of the smaller output.
+        "MaxUnpool" if has_input(2) => Err("expected no output_shape (input 2)".to_owned()),
+        // A place that the mask hides holds -3.4e38 in place of -inf.
+        "Attention" if has_output(3) => Err("expected no qk_matmul_output (output 3)".to_owned()),
+        "Resize" if is_of_function(node) => Err("expected the mode of the corners".to_owned()),
+        "Resize" => whole_sizes(node).map_err(|found| {
+            format!("expected whole sizes with align_corners before the rounding, found {found}")
+        }),
+        "Gather" => single_texts(node),
+        "Dropout" if trains(node) => {
+            Err("expected training_mode = false, found a random mask".to_owned())
+        }
+        operator if RANDOM.contains(&operator) => {
+            Err("expected an operator without randomness".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the transformation is an attribute of the enclosing function.
+fn is_of_function(node: &NodeInContext<'_, '_>) -> bool {
+    let transformation = node.node.attribute("coordinate_transformation_mode");
+    matches!(transformation, Some(AttributeValue::Reference))
+}
+
+/// Texts are gathered one by one: the axes after `axis` have the size 1.
+// Of several texts, ONNX Runtime copies only the first: `[["a", "b"]]` becomes `["a", ""]`.
+fn single_texts(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let Some(data) = node.inputs.first().and_then(|input| input.as_deref()) else {
+        return Ok(());
+    };
+    if data.element != Some(ElementType::STRING) {
+        return Ok(());
+    }
+    let Some(sizes) = &data.shape else {
+        return Err("expected texts of a known shape".to_owned());
+    };
+    let axis = node.node.integer("axis").unwrap_or(0);
+    let rank = i64::try_from(sizes.len()).unwrap_or(0);
+    let axis = usize::try_from(if axis < 0 { axis + rank } else { axis }).unwrap_or(0);
+    let mut after = sizes.iter().skip(axis + 1);
+    match after.find(|size| size.single() != Some(1.0)) {
+        None => Ok(()),
+        Some(size) => Err(format!("expected single texts, found blocks of {size}")),
+    }
+}
+
+/// Whether the third input of a dropout can be true.
+fn trains(node: &NodeInContext<'_, '_>) -> bool {
+    let mode = node.inputs.get(2).and_then(|input| input.as_deref());
+    mode.is_some_and(|mode| !mode.is_constant || mode.range() != Interval::of(0.0))
+}

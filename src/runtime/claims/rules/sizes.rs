@@ -1,0 +1,118 @@
+//! Conditions on ranks and sizes.
+
+use super::input;
+use crate::onnx::{ElementType, Interval, NodeInContext, Value};
+
+/// The kernel has at most two axes.
+pub(super) fn few_axes(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    match node.node.integers("kernel_shape").unwrap_or(&[]).len() {
+        0..=2 => Ok(()),
+        axes => Err(format!("a kernel of {axes} axes")),
+    }
+}
+
+/// The new shape is constant, or not known to be shorter than the old one.
+// rten infers the shapes during the load, and reads past the end of a shorter one.
+pub(super) fn long_shape(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let (Some(data), Some(shape)) = (input(node, 0), input(node, 1)) else {
+        return Ok(());
+    };
+    let length = shape.shape.as_ref().and_then(|sizes| sizes.first());
+    match (data.rank(), length) {
+        (Some(rank), Some(length)) if length.low < rank as f64 && !shape.is_constant => Err(
+            format!("a computed shape of {length} sizes for {rank} dimensions"),
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// No size is known to be 0.
+pub(super) fn not_empty(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let sizes = input(node, 0).and_then(|value| value.shape.as_ref());
+    match sizes.is_some_and(|sizes| sizes.iter().any(|size| size.high < 1.0)) {
+        false => Ok(()),
+        true => Err("an empty tensor".to_owned()),
+    }
+}
+
+/// Elements of type INT64 come from a tensor that cannot be empty.
+// The smallest of no elements is the largest INT64, and that of 32 bits in rten.
+pub(super) fn no_empty_integers(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let Some(value) = input(node, 0) else {
+        return Ok(());
+    };
+    if value.element != Some(ElementType::INT64) {
+        return Ok(());
+    }
+    match &value.shape {
+        Some(sizes) if sizes.iter().all(|size| size.low >= 1.0) => Ok(()),
+        Some(_) => Err("an INT64 tensor that can be empty".to_owned()),
+        None => Err("an INT64 tensor of an unknown shape".to_owned()),
+    }
+}
+
+/// A factor of one dimension is not the second one after a batch of matrices.
+pub(super) fn vector_product(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let rank = |position| input(node, position).and_then(Value::rank);
+    match (rank(0), rank(1)) {
+        (Some(0..=2), _) | (_, Some(2..)) => Ok(()),
+        (_, Some(_)) => Err("a batch of matrices times a vector".to_owned()),
+        (_, None) => Err("factors of unknown ranks".to_owned()),
+    }
+}
+
+/// The zero points are single numbers of no dimensions, or of the size of their rows or columns.
+pub(super) fn single_zero_points(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    // Input 2 has a zero point for each row of input 0, and input 3 for each column of input 1.
+    for (position, from_end) in [(2, 2), (3, 1)] {
+        let Some(zero_point) = input(node, position) else {
+            continue;
+        };
+        let lanes = lanes(input(node, position - 2), from_end);
+        let is_single = match zero_point.shape.as_deref() {
+            Some([]) => true,
+            Some([size]) => size.single() == Some(1.0) && lanes == Some(1.0),
+            _ => false,
+        };
+        if !is_single {
+            return Err(format!("zero points in input {position} of another shape"));
+        }
+    }
+    Ok(())
+}
+
+/// The size of an axis of a factor, counted from the end. A vector has one row or column.
+fn lanes(factor: Option<&Value>, from_end: usize) -> Option<f64> {
+    let sizes = factor?.shape.as_ref()?;
+    match sizes.len() {
+        0 => None,
+        1 => Some(1.0),
+        rank => sizes.get(rank - from_end)?.single(),
+    }
+}
+
+/// With `align_corners`, each size times its scale is a whole number.
+// The standard places the last corner by the product before it is rounded down, and the runtimes by
+// the rounded one.
+pub(in crate::runtime::claims) fn whole_sizes(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let transformation = node.node.text("coordinate_transformation_mode");
+    let scales = input(node, 2).filter(|scales| {
+        let sizes = scales.shape.as_deref();
+        !matches!(sizes, Some([size]) if *size == Interval::of(0.0))
+    });
+    let (Some(b"align_corners"), Some(scales)) = (transformation, scales) else {
+        return Ok(());
+    };
+    let numbers = scales.numbers().ok_or("computed scales")?;
+    let whole = |number: f64| number.fract() == 0.0;
+    // The attribute `axes` selects other sizes.
+    let sizes = input(node, 0).filter(|_| node.node.attribute("axes").is_none());
+    let sizes = sizes.and_then(|value| value.shape.as_ref());
+    for (axis, scale) in numbers.into_iter().enumerate() {
+        let size = sizes.and_then(|sizes| sizes.get(axis)?.single());
+        if !whole(scale) && !size.is_some_and(|size| whole(size * scale)) {
+            return Err(format!("the scale {scale} along axis {axis}"));
+        }
+    }
+    Ok(())
+}
