@@ -30,6 +30,9 @@ use crate::{Digest, RuntimeId, VerifiedVersion};
 /// model is loaded once for each thread. The copies take at most 64 MiB. A larger model is loaded
 /// fewer times, and each run uses several threads.
 ///
+/// A model is refused if it has a form of an operator that ONNX Runtime is known to compute
+/// wrongly, or an operator that is random: [`RuntimeError::Excepted`].
+///
 /// ONNX Runtime is C++: a fault in it can end this process. [`Vetting`](crate::Vetting) in a child
 /// process finds models that crash when they load or run for the first time.
 // Needs no unsafe code: `ort` wraps the calls. It takes `&mut Session` for a run because concurrent

@@ -30,6 +30,29 @@ fn model_with_a_node_without_claim_is_refused() {
     assert!(text.contains("and 1 other node(s): Hardmax 1"), "{text}");
 }
 
+/// The advice to add ONNX Runtime stands only where there is one runtime.
+#[test]
+fn refusal_of_two_runtimes_names_no_third() {
+    let tensor = |name| value(name, DataType::FLOAT, &[2, 3]);
+    let nodes = vec![node("Hardmax", &["x"], "y")];
+    let models = Repository::temporary();
+    models.publish("m", &model(vec![tensor("x")], nodes, vec![tensor("y")]));
+    let refused = |runtime: &dyn clarity::Runtime| {
+        let opened = models.store.open(&"m".parse().unwrap(), version(1));
+        let refused = clarity::try_version(runtime, opened.unwrap());
+        refused.err().unwrap().to_string()
+    };
+    let rten = clarity::OnnxRuntime::new();
+    let text = refused(&rten);
+    assert!(text.contains("`clarity runtime` shows how"), "{text}");
+    let other = FakeRuntime::new("other")
+        .refusing(|| RuntimeError::Unloadable("no operator Hardmax".to_owned()));
+    let both = clarity::AutoRuntime::new(std::sync::Arc::new(rten), std::sync::Arc::new(other));
+    let text = refused(&both);
+    assert!(text.contains("no claim"), "{text}");
+    assert!(!text.contains("clarity runtime"), "{text}");
+}
+
 /// rten's optimiser makes one node of a product and a sum, which panics for such a sum.
 #[test]
 fn product_with_a_single_bias_is_computed() {

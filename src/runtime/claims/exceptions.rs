@@ -19,6 +19,14 @@ pub(super) const RANDOM: [&str; 6] = [
     "RandomUniformLike",
 ];
 
+/// The datatypes FLOAT, FLOAT16, DOUBLE and BFLOAT16.
+const FLOATING_POINT: [ElementType; 4] = [
+    ElementType::FLOAT,
+    ElementType(10),
+    ElementType(11),
+    ElementType(16),
+];
+
 /// Looks up each node of a model, and of the functions that the model defines.
 ///
 /// # Errors
@@ -26,7 +34,7 @@ pub(super) const RANDOM: [&str; 6] = [
 /// When the bytes are not a model.
 pub(crate) fn exceptions(model: &[u8]) -> Result<Vec<Unmet>, UnreadableGraph> {
     let model = Model::read(model)?;
-    let mut found = Found::default();
+    let mut found = ExceptionSearch::default();
     Inference::walk(&model, &|_| None, InputLimits::WIDEST, &mut found);
     Inference::walk_functions(&model, &|_| None, &mut found);
     Ok(found.nodes)
@@ -39,11 +47,11 @@ pub(crate) fn may_be_computed_by_onnxruntime(node: &Unmet) -> bool {
 }
 
 #[derive(Default)]
-struct Found {
+struct ExceptionSearch {
     nodes: Vec<Unmet>,
 }
 
-impl Observer for Found {
+impl Observer for ExceptionSearch {
     fn node(&mut self, node: &NodeInContext<'_, '_>) {
         if let Err(condition) = check(node) {
             self.nodes.push(unmet(node, condition));
@@ -72,6 +80,12 @@ fn check(node: &NodeInContext<'_, '_>) -> Result<(), String> {
             format!("expected whole sizes with align_corners before the rounding, found {found}")
         }),
         "Gather" => single_texts(node),
+        // The output has the size of a kernel without dilations.
+        "AveragePool" | "LpPool" | "MaxPool" if is_dilated(node) && is_same(node) => {
+            Err("expected explicit pads with dilations".to_owned())
+        }
+        // Integers go through FP32.
+        "Shrink" if !is_floating_point(node) => Err("expected a floating-point number".to_owned()),
         "Dropout" if trains(node) => {
             Err("expected training_mode = false, found a random mask".to_owned())
         }
@@ -108,6 +122,22 @@ fn single_texts(node: &NodeInContext<'_, '_>) -> Result<(), String> {
         None => Ok(()),
         Some(size) => Err(format!("expected single texts, found blocks of {size}")),
     }
+}
+
+fn is_dilated(node: &NodeInContext<'_, '_>) -> bool {
+    let dilations = node.node.integers("dilations").unwrap_or(&[]);
+    dilations.iter().any(|dilation| *dilation != 1)
+}
+
+fn is_same(node: &NodeInContext<'_, '_>) -> bool {
+    let padding = node.node.text("auto_pad");
+    padding.is_some_and(|padding| padding.starts_with(b"SAME"))
+}
+
+fn is_floating_point(node: &NodeInContext<'_, '_>) -> bool {
+    let value = node.inputs.first().and_then(|input| input.as_deref());
+    let element = value.and_then(|value| value.element);
+    element.is_none_or(|element| FLOATING_POINT.contains(&element))
 }
 
 /// Whether the third input of a dropout can be true.

@@ -24,6 +24,17 @@ fn wrong_forms_are_found() {
     let unpool = |inputs: &[&str]| node("MaxUnpool", inputs, "y");
     assert_found(x(), unpool(&["x", "x", "x"]), "output_shape");
     assert_found(x(), unpool(&["x", "x"]), "");
+    let pool = |padding: &str, dilation: i64| {
+        let pool = with(node("MaxPool", &["x"], "y"), "auto_pad", text(padding));
+        with(pool, "dilations", integers(&[dilation, dilation]))
+    };
+    assert_found(x(), pool("SAME_UPPER", 2), "explicit pads");
+    assert_found(x(), pool("SAME_UPPER", 1), "");
+    assert_found(x(), pool("NOTSET", 2), "");
+    let shrink = || node("Shrink", &["x"], "y");
+    assert_found(x(), shrink(), "");
+    let large = vec![value("x", DataType::INT32, &[1])];
+    assert_found(large, shrink(), "floating-point");
     let mut attention = node("Attention", &["x", "x", "x"], "y");
     assert_found(x(), attention.clone(), "");
     attention
