@@ -95,8 +95,8 @@ pub enum RuntimeError {
     /// The runtime is not known to compute the model rightly: a node satisfies none of the
     /// runtime's claims. The claims cover each operator's versions, datatypes and attributes.
     #[error(
-        "no claim of the runtime covers node {node} ({operator}{}): {condition}{more}{remedy}",
-        in_version(*.version)
+        "no claim of the runtime covers node {node} ({operator}{}): {condition}{more}{}",
+        in_version(*version), if *may_be_computed { ONNX_RUNTIME } else { "" }
     )]
     Unclaimed {
         /// The name of the first such node, or of its first output.
@@ -109,17 +109,17 @@ pub enum RuntimeError {
         condition: String,
         /// A sentence part about the other such nodes; empty if there are none.
         more: String,
-        /// A sentence part about another runtime that can serve the model; empty if there is none.
-        remedy: &'static str,
+        /// Whether ONNX Runtime may compute the model, and has not been asked.
+        may_be_computed: bool,
     },
     /// The runtime is known to compute a node of the model wrongly, or at random.
     #[error(
         "{runtime} is known to compute node {node} ({operator}{}) wrongly or at random: {condition}{more}",
-        in_version(*.version)
+        in_version(*version)
     )]
     Excepted {
         /// The name and the version of the runtime.
-        runtime: RuntimeId,
+        runtime: Box<RuntimeId>,
         /// The name of the first such node, or of its first output.
         node: String,
         /// The operator of the node.
@@ -174,7 +174,7 @@ impl RuntimeError {
         let Some(first) = unmet.first() else {
             return Self::Unloadable("a node satisfies no claim".to_owned());
         };
-        let has_other = || unmet.iter().all(claims::may_be_computed_by_onnxruntime);
+        let may_know = || unmet.iter().all(claims::may_be_computed_by_onnxruntime);
         let is_exception = || claims::exceptions(model).map_or(true, |found| !found.is_empty());
         Self::Unclaimed {
             node: first.node.clone(),
@@ -182,10 +182,7 @@ impl RuntimeError {
             version: first.version,
             condition: first.condition.clone(),
             more: others(&unmet[1..]),
-            remedy: match has_other() && !is_exception() {
-                true => ONNX_RUNTIME,
-                false => "",
-            },
+            may_be_computed: may_know() && !is_exception(),
         }
     }
 
@@ -197,7 +194,7 @@ impl RuntimeError {
             return Ok(());
         };
         Err(Self::Excepted {
-            runtime,
+            runtime: Box::new(runtime),
             node: first.node.clone(),
             operator: first.operator.clone(),
             version: first.version,
@@ -208,8 +205,11 @@ impl RuntimeError {
 
     /// The error for a caller that has asked the other runtimes.
     fn without_remedy(mut self) -> Self {
-        if let Self::Unclaimed { remedy, .. } = &mut self {
-            *remedy = "";
+        if let Self::Unclaimed {
+            may_be_computed, ..
+        } = &mut self
+        {
+            *may_be_computed = false;
         }
         self
     }
