@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs the tests of the ONNX standard through the server's runtimes, and compares every output.
 
-The tests are those of the package `onnx`. Fails if a test has a wrong answer, or if fewer tests are
-right than expected. The operators that draw random numbers are left out of that.
+The tests are those of the package `onnx`. Fails if a test outside of the exceptions below has a wrong
+answer, if a test crashes a runtime, or if fewer tests are right than expected.
 
     python3 -m venv /tmp/onnx && /tmp/onnx/bin/pip install numpy onnx==1.23.2 onnxruntime==1.32.0
     cargo build -p clarity-testbed --bin run_models
@@ -34,10 +34,26 @@ from model_runner import DATATYPES, ModelRunner
 from python_runner import PythonRunner, library
 
 KINDS = ["node", "simple", "pytorch-operator", "pytorch-converted", "real"]
+MASKED = "ONNX Runtime masks with the lowest finite number, and the standard with an infinity"
+LENGTH = "ONNX Runtime aligns with the whole length of the output, and the standard with the product of scale and length"
 # Each of these draws its answer.
-RANDOM = re.compile("test_(bernoulli|training_dropout)")
-# The tests that rten alone must answer rightly, at least.
-LEAST_OF_RTEN = 850
+RANDOM = [
+    f"test_{name}"
+    for name in ["bernoulli", "bernoulli_double", "bernoulli_seed"]
+    + [f"training_dropout{each}" for each in ["", "_default", "_default_mask", "_mask"]]
+]
+# The tests that may be wrong, with the reasons. A runtime may also refuse them.
+EXCEPTIONS = {
+    **dict.fromkeys(RANDOM, "random"),
+    "test_attention_4d_with_past_and_present_qk_matmul_bias_3d_mask_causal": MASKED,
+    "test_attention_4d_with_past_and_present_qk_matmul_bias_4d_mask_causal": MASKED,
+    "test_maxunpool_export_with_output_shape": "ONNX Runtime counts the positions in the given shape",
+    "test_resize_downsample_scales_linear_align_corners": LENGTH,
+    "test_resize_downsample_scales_cubic_align_corners": LENGTH,
+}
+# They add numbers up to about 1000, one unit in the last place of which is 6e-5, and expect zeros.
+DFT = re.compile("test_dft")
+TOLERANCE_OF_DFT = 5e-4
 # The share of the tests that ONNX Runtime's own Python passes.
 LEAST_SHARE = 0.99
 VERDICTS = ["right", "wrong", "refused", "failed", "crashed"]
@@ -48,7 +64,7 @@ class Case:
 
     def __init__(self, name, kind, model, sets, rtol, atol):
         self.name, self.kind, self.model, self.sets = name, kind, model, sets
-        self.rtol, self.atol = rtol, atol
+        self.rtol, self.atol = rtol, max(atol, TOLERANCE_OF_DFT) if DFT.match(name) else atol
 
     def is_carried(self):
         """Whether the protocol has the datatypes of all inputs and outputs."""
@@ -158,17 +174,37 @@ def array(value):
     return value if isinstance(value, list) else numpy.asarray(value)
 
 
-def main():
+def parse():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run_models")
     parser.add_argument("--library", default=library(), help="the shared library of ONNX Runtime")
     parser.add_argument("--runtimes", default="rten", help="of rten, auto, onnxruntime and python, with commas")
+    parser.add_argument("--at-least", type=int, default=0, help="the tests that rten alone must answer rightly")
     parser.add_argument("--without-claims", action="store_true", help="run nodes that no claim covers")
     parser.add_argument("--only", default="", help="run the tests whose name matches this expression")
     parser.add_argument("--json", help="write a line for each test to this file")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
     began = time.monotonic()
+    found, uncarried = lines(options)
+    if options.json:
+        with open(options.json, "w") as file:
+            file.writelines(json.dumps(line) + "\n" for line in found)
+    print(f"{len(found)} tests, and {uncarried} whose inputs or outputs the protocol does not carry")
+    print(f"onnx {onnx.__version__}, {time.monotonic() - began:.0f} s")
+    runtimes = options.runtimes.split(",")
+    failures = report({line["name"]: line for line in found}, runtimes, options.at_least) if not options.only else []
+    for failure in failures:
+        print("FAILED:", failure)
+    sys.exit(bool(failures))
+
+
+def lines(options):
+    """Runs the tests: returns a line for each test, and the number of uncarried tests."""
+    warnings.simplefilter("ignore")
     runners = {
         runtime: PythonRunner()
         if runtime == "python"
@@ -177,28 +213,20 @@ def main():
         )
         for runtime in options.runtimes.split(",")
     }
-    verdicts, uncarried = {}, 0
-    file = open(options.json or os.devnull, "w")
+    found, uncarried = [], 0
     threads = ThreadPoolExecutor(len(runners))
     for case in cases(options.only):
         if not case.is_carried():
             uncarried += 1
             continue
-        of_case = dict(zip(runners, threads.map(case.verdict, runners.values())))
-        verdicts[case.name] = of_case
-        line = {"name": case.name, "kind": case.kind, "operators": case.operators(), **of_case}
-        print(json.dumps(line), file=file, flush=True)
+        verdicts = dict(zip(runners, threads.map(case.verdict, runners.values())))
+        found.append({"name": case.name, "kind": case.kind, "operators": case.operators(), **verdicts})
     for runner in runners.values():
         runner.stop()
-    print(f"{len(verdicts)} tests, and {uncarried} whose inputs or outputs the protocol does not carry")
-    print(f"onnx {onnx.__version__}, {time.monotonic() - began:.0f} s")
-    failures = report(verdicts, list(runners)) if not options.only else []
-    for failure in failures:
-        print("FAILED:", failure)
-    sys.exit(bool(failures))
+    return found, uncarried
 
 
-def report(verdicts, runtimes):
+def report(verdicts, runtimes, at_least):
     """Prints a table, and returns the expectations that do not hold."""
     counts = {
         runtime: collections.Counter(of_case[runtime][0] for of_case in verdicts.values()) for runtime in runtimes
@@ -211,12 +239,12 @@ def report(verdicts, runtimes):
         for name, of_case in verdicts.items():
             verdict, why = of_case[runtime]
             if verdict in ("wrong", "crashed"):
-                is_random = RANDOM.match(name)
-                print(f"{verdict}{' (random)' if is_random else ''}: {runtime} {name}: {why}")
-                if not is_random and runtime != "python":
+                reason = EXCEPTIONS.get(name) if verdict == "wrong" else None
+                print(f"{verdict}{f' ({reason})' if reason else ''}: {runtime} {name}: {why}")
+                if not reason and runtime != "python":
                     failures.append(f"{runtime} {name} is {verdict}")
-    if "rten" in runtimes and counts["rten"]["right"] < LEAST_OF_RTEN:
-        failures.append(f"rten: expected {LEAST_OF_RTEN} right, found {counts['rten']['right']}")
+    if "rten" in runtimes and counts["rten"]["right"] < at_least:
+        failures.append(f"rten: expected {at_least} right, found {counts['rten']['right']}")
     for runtime in set(runtimes) & {"auto", "onnxruntime"} if "python" in runtimes else ():
         passed = [of_case[runtime] for of_case in verdicts.values() if of_case["python"][0] == "right"]
         share = sum(verdict == "right" for verdict, _ in passed) / len(passed)

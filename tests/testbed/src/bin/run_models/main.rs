@@ -7,7 +7,8 @@
 //! A request names the runtime. The model is loaded as a server loads it, and run once on the
 //! given inputs, which must fit the model's declaration. Outputs can contain NaN and infinities.
 //!
-//! `--list-claims` prints the claims of rten instead, one JSON object on each line. With the feature `onnxruntime`, `--onnxruntime PATH` names the shared library of ONNX Runtime.
+//! `--list-claims` prints the claims of rten instead, one JSON object on each line.
+//! With the feature `onnxruntime`, `--onnxruntime PATH` names the shared library of ONNX Runtime.
 
 #![forbid(unsafe_code)]
 
