@@ -79,8 +79,8 @@ async fn clients_that_hang_up_cost_a_slow_model_no_run(cx: Context) -> Result {
     served.shut_down().await
 }
 
-/// A model hangs, its runs keep their threads, and its clients wait in all places. From the deadline on, its requests must be
-/// refused at once, and another model must answer.
+/// A model hangs, its runs keep their threads, and its clients wait in all places. From the
+/// deadline on, its requests must be refused at once, and another model must answer.
 #[chaos(overload, non_destructive, clock = "manual", timeout = "60s")]
 async fn a_model_that_hangs_takes_no_place_of_another(cx: Context) -> Result {
     const PLACES: usize = 8;
