@@ -54,7 +54,7 @@ mod windows;
 
 use std::ops::Range;
 
-use self::division::Divisions;
+use self::division::{Divisions, Form};
 use self::names::Names;
 pub(super) use self::names::NewNames;
 use self::node::Node;
@@ -235,10 +235,7 @@ impl<'a> Rewriter<'a> {
         if !node.is_standard || !node.inputs.iter().all(is_exact) {
             return None;
         }
-        let division = match node.operator {
-            b"Div" => self.inexact_division(node),
-            _ => None,
-        };
+        let division = self.inexact_division(node);
         let (scopes, opset) = (&self.scopes, self.opset);
         let to = Replacement::new(&mut self.names, opset);
         if let Some(form) = division {
@@ -267,12 +264,17 @@ impl<'a> Rewriter<'a> {
         }
     }
 
-    fn inexact_division(&mut self, node: &Node<'_>) -> Option<division::Form> {
+    /// The form of a division that rten can compute wrongly.
+    fn inexact_division(&mut self, node: &Node<'_>) -> Option<Form> {
+        if node.operator != b"Div" {
+            return None;
+        }
         let model = self.model;
         let divisions = self
             .divisions
-            .get_or_insert_with(|| division::inexact(model));
-        divisions.get(*node.outputs.first()?).copied()
+            .get_or_insert_with(|| division::divisions(model));
+        let form = divisions.get(*node.outputs.first()?).copied();
+        form.filter(|form| *form != Form::Exact)
     }
 
     /// Rewrites the graph in an attribute, such as the branch of an `If`.

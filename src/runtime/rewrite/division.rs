@@ -16,20 +16,22 @@ const SMALL: f32 = f32::from_bits((127 - 100) << 23);
 /// 2^64. The product with a power of two is exact.
 const FACTOR: f32 = f32::from_bits((127 + 64) << 23);
 
-/// The divisions that rten can compute wrongly, by the names of their outputs.
+/// The divisions by the names of their outputs.
 pub(super) type Divisions = HashMap<Vec<u8>, Form>;
 
 /// The form of a division.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) enum Form {
+    /// rten computes it rightly, or nothing can replace it.
+    Exact,
     /// Of a constant 1 without more dimensions than the divisor.
     Reciprocal,
     Other,
 }
 
-/// The divisions that rten can compute wrongly. A malformed model has none.
-pub(super) fn inexact(model: &[u8]) -> Divisions {
-    let mut divisions = Inexact::default();
+/// The divisions of a model. A malformed model has none.
+pub(super) fn divisions(model: &[u8]) -> Divisions {
+    let mut divisions = Forms::default();
     if let Ok(model) = Model::read(model) {
         Inference::walk(&model, &|_| None, InputLimits::WIDEST, &mut divisions);
     }
@@ -37,17 +39,24 @@ pub(super) fn inexact(model: &[u8]) -> Divisions {
 }
 
 #[derive(Default)]
-struct Inexact(Divisions);
+struct Forms(Divisions);
 
-impl Observer for Inexact {
+impl Observer for Forms {
     fn node(&mut self, node: &NodeInContext<'_, '_>) {
         let inner = node.node;
-        let is_standard = inner.operator == "Div" && inner.domain.is_empty() && !node.is_function;
-        if is_standard
-            && claims::is_inexact_division(node)
-            && let Some(output) = inner.outputs.first()
-        {
-            self.0.insert(output.as_bytes().to_vec(), form(node));
+        let is_standard = inner.domain.is_empty() && !node.is_function;
+        let Some(output) = inner.outputs.first().filter(|_| inner.operator == "Div") else {
+            return;
+        };
+        let form = match is_standard && claims::is_inexact_division(node) {
+            true => form(node),
+            false => Form::Exact,
+        };
+        // Two branches can give the same name to different values.
+        let name = output.as_bytes().to_vec();
+        let known = self.0.entry(name).or_insert(form);
+        if *known != form {
+            *known = Form::Exact;
         }
     }
 
@@ -77,9 +86,13 @@ pub(super) fn replace(
     mut to: Replacement<'_, '_>,
 ) -> Option<Vec<Vec<u8>>> {
     let (dividend, divisor, output) = (node.input(0)?, node.input(1)?, node.single_output()?);
-    if matches!(form, Form::Reciprocal) {
-        to.add_into(b"Reciprocal", &[divisor], &[], &[output])?;
-        return Some(to.finish());
+    match form {
+        Form::Exact => return None,
+        Form::Reciprocal => {
+            to.add_into(b"Reciprocal", &[divisor], &[], &[output])?;
+            return Some(to.finish());
+        }
+        Form::Other => {}
     }
     let (small, large, one) = (to.float(SMALL)?, to.float(FACTOR)?, to.float(1.0)?);
     let magnitude = to.add(b"Abs", &[divisor], &[])?;

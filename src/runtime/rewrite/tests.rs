@@ -311,3 +311,27 @@ fn divisions_by_numbers_that_stay_away_from_zero_stay() {
         assert!(rewritten(nodes, ["x", &divisor]).is_some(), "{nodes:?}");
     }
 }
+
+/// Two nodes with one output: branches of an `If` can share a name.
+#[test]
+fn divisions_of_one_name_and_different_forms_stay() {
+    let rewritten = |dividends: [&str; 2]| {
+        let model = model_with_weights(
+            vec![value("x", DataType::FLOAT, &[-1])],
+            dividends
+                .map(|dividend| node("Div", &[dividend, "x"], "y"))
+                .to_vec(),
+            vec![value("y", DataType::FLOAT, &[-1])],
+            vec![TensorProto {
+                data_type: Some(DataType::FLOAT),
+                float_data: vec![1.0],
+                name: Some("one".to_owned()),
+                ..Default::default()
+            }],
+        );
+        rewrite(&model).is_some()
+    };
+    assert!(rewritten(["x", "x"]));
+    assert!(rewritten(["one", "one"]));
+    assert!(!rewritten(["one", "x"]));
+}
