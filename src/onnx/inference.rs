@@ -1,6 +1,7 @@
 //! What follows from a model's graph about each of its values.
 
 mod elements;
+mod floats;
 mod numbers;
 mod shapes;
 
@@ -328,6 +329,7 @@ fn infer(node: &GraphNode<'_>, version: i64, inputs: &[Option<Rc<Value>>]) -> Ve
         .collect();
     if let Some(first) = outputs.first_mut() {
         numbers::infer(node, version, &known, first);
+        floats::infer(node, &known, first);
     }
     for other in outputs.iter_mut().skip(1) {
         numbers::infer_other(node, &known, other);

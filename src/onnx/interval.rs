@@ -104,7 +104,7 @@ impl Interval {
         Self::new(self.low.max(other.low), self.high.max(other.high))
     }
 
-    fn corners(self, other: Self, of: impl Fn(f64, f64) -> f64) -> Self {
+    pub(super) fn corners(self, other: Self, of: impl Fn(f64, f64) -> f64) -> Self {
         let corners = [
             of(self.low, other.low),
             of(self.low, other.high),

@@ -124,3 +124,79 @@ fn nested_graphs_are_read_up_to_a_depth() {
     assert!(Model::read(&nested(32)).is_ok());
     assert!(Model::read(&nested(33)).is_err());
 }
+
+#[test]
+fn reshape_of_a_recurrent_layer_keeps_the_steps_and_items() {
+    let attribute = |name: &str, set: &dyn Fn(&mut rten_onnx::onnx::AttributeProto)| {
+        let mut attribute = rten_onnx::onnx::AttributeProto {
+            name: Some(name.to_owned()),
+            ..Default::default()
+        };
+        set(&mut attribute);
+        attribute
+    };
+    let mut layer = node("LSTM", &["x", "w", "r"], "states");
+    layer.attribute = vec![
+        attribute("hidden_size", &|of| of.i = Some(5)),
+        attribute("direction", &|of| of.s = Some("bidirectional".to_owned())),
+    ];
+    let mut transposed = node("Transpose", &["states"], "items");
+    transposed.attribute = vec![attribute("perm", &|of| of.ints = vec![0, 2, 1, 3])];
+    let model = model_with_weights(
+        vec![value("x", DataType::FLOAT, &[-1, 3, 4])],
+        vec![
+            layer,
+            transposed,
+            node("Reshape", &["items", "target"], "y"),
+        ],
+        vec![value("y", DataType::FLOAT, &[-1, 3, 10])],
+        vec![integers("target", &[0, 0, -1])],
+    );
+    let narrow = InputLimits {
+        size: 1000,
+        integer: None,
+        number: None,
+    };
+    let values = Values::of(&model, narrow);
+    let expected = [
+        Interval::new(1.0, 1000.0),
+        Interval::of(3.0),
+        Interval::of(10.0),
+    ];
+    assert_eq!(values.get("y").shape.as_deref(), Some(&expected[..]));
+}
+
+/// Ranges of FLOAT hold for the numbers of 32 bits that a runtime computes.
+#[test]
+fn ranges_of_floats_are_rounded_outward() {
+    let range = |operator: &str, range: (f32, f32)| {
+        let scalar = |name: &str, value: f32| TensorProto {
+            data_type: Some(DataType::FLOAT),
+            float_data: vec![value],
+            name: Some(name.to_owned()),
+            ..Default::default()
+        };
+        let model = model_with_weights(
+            vec![value("x", DataType::FLOAT, &[2])],
+            vec![
+                node("Clip", &["x", "low", "high"], "v"),
+                node(operator, &["v"], "y"),
+            ],
+            vec![value("y", DataType::FLOAT, &[2])],
+            vec![scalar("low", range.0), scalar("high", range.1)],
+        );
+        Values::of(&model, InputLimits::WIDEST).get("y").range()
+    };
+    assert_eq!(
+        range("Exp", (-1000.0, 1000.0)),
+        Interval::new(0.0, f64::INFINITY)
+    );
+    let quotient = range("Reciprocal", (2.0, 4.0));
+    assert!(quotient.low < 0.25 && quotient.low > 0.249, "{quotient}");
+    assert!(quotient.high > 0.5 && quotient.high < 0.501, "{quotient}");
+    assert_eq!(range("Reciprocal", (0.0, 4.0)), Interval::ALL);
+    assert_eq!(range("Reciprocal", (-1.0, 4.0)), Interval::ALL);
+    assert_eq!(range("Reciprocal", (1.0, f32::INFINITY)).low, 0.0);
+    assert_eq!(range("ReduceMean", (3e38, 3e38)).high, f64::INFINITY);
+    assert!(range("ReduceSum", (1.0, 2.0)).high >= 4.0);
+}

@@ -50,6 +50,7 @@ use std::sync::LazyLock;
 pub(crate) use self::check::Unmet;
 use self::condition::Condition;
 pub(crate) use self::exceptions::{exceptions, may_be_computed_by_onnxruntime};
+pub(crate) use self::rules::is_inexact_division;
 use crate::onnx::{ElementType, ExternalFiles, InputLimits, LIMITS, Model, UnreadableGraph};
 
 /// The claims of a runtime.

@@ -16,6 +16,7 @@
 //! - [`quantization`]: `QuantizeLinear` and `DynamicQuantizeLinear`.
 //! - [`broadcast`]: elementwise operators with a single number of several dimensions.
 //! - [`boolean`]: `Cast` to BOOL.
+//! - [`division`]: `Div` by a single number near 0.
 //! - [`sign`]: `Sign` of 0.
 //! - [`softplus`]: `Softplus` of large numbers.
 //! - [`sequence`]: `SequenceInsert` at a negative position.
@@ -33,6 +34,7 @@ mod boolean;
 mod broadcast;
 mod completion;
 mod conv_integer;
+mod division;
 mod dropout;
 mod extreme_index;
 mod flattened_softmax;
@@ -52,6 +54,7 @@ mod windows;
 
 use std::ops::Range;
 
+use self::division::{Divisions, Form};
 use self::names::Names;
 pub(super) use self::names::NewNames;
 use self::node::Node;
@@ -99,6 +102,7 @@ pub(super) fn rewrite(model: &[u8]) -> Option<Vec<u8>> {
         opset: opset(model, &fields)?,
         scopes: Scopes::default(),
         names: Names::new(model),
+        divisions: None,
         replaced: 0,
     };
     let of_model = |rewriter: &mut Rewriter<'_>, number, value| match number {
@@ -146,6 +150,8 @@ struct Rewriter<'a> {
     opset: u64,
     scopes: Scopes<'a>,
     names: Names<'a>,
+    /// The outputs of the divisions to replace, after the first division.
+    divisions: Option<Divisions>,
     /// The number of bytes of all replacements so far.
     replaced: usize,
 }
@@ -229,8 +235,12 @@ impl<'a> Rewriter<'a> {
         if !node.is_standard || !node.inputs.iter().all(is_exact) {
             return None;
         }
+        let division = self.inexact_division(node);
         let (scopes, opset) = (&self.scopes, self.opset);
         let to = Replacement::new(&mut self.names, opset);
+        if let Some(form) = division {
+            return division::replace(node, form, to);
+        }
         match node.operator {
             b"Add" | b"Div" | b"Mul" | b"Sub" => broadcast::replace(node, scopes, to),
             b"ArgMax" | b"ArgMin" => extreme_index::replace(node, to),
@@ -252,6 +262,19 @@ impl<'a> Rewriter<'a> {
             b"Softplus" => softplus::replace(node, to),
             _ => None,
         }
+    }
+
+    /// The form of a division that rten can compute wrongly.
+    fn inexact_division(&mut self, node: &Node<'_>) -> Option<Form> {
+        if node.operator != b"Div" {
+            return None;
+        }
+        let model = self.model;
+        let divisions = self
+            .divisions
+            .get_or_insert_with(|| division::divisions(model));
+        let form = divisions.get(*node.outputs.first()?).copied();
+        form.filter(|form| *form != Form::Exact)
     }
 
     /// Rewrites the graph in an attribute, such as the branch of an `If`.

@@ -211,6 +211,51 @@ async fn single_number_keeps_its_dimensions() {
 }
 
 #[tokio::test]
+async fn quotient_by_a_single_number_near_zero() {
+    let _clock = ManualClock::start();
+    let of = |rank: usize| {
+        let mut quotients = vec![1; rank.max(1)];
+        quotients[rank.max(1) - 1] = -1;
+        model_with_weights(
+            vec![
+                x(DataType::FLOAT, &[-1]),
+                value("d", DataType::FLOAT, &vec![1; rank]),
+            ],
+            vec![node("Div", &["x", "d"], "y")],
+            vec![y(DataType::FLOAT, &quotients)],
+            Vec::new(),
+        )
+    };
+    for (numbers, divisor, expected) in [
+        (vec![1e-40, -3e-40], 1e-40, vec![1.0, -3.0]),
+        (vec![1e-40], 1e-40, vec![1.0]),
+        (vec![1e-42, 1e-38], -5e-25, vec![-2e-18, -2e-14]),
+        (vec![1e-42], 1e-30, vec![1e-12]),
+        (vec![3e38, 1e38], 2e38, vec![1.5, 0.5]),
+        (vec![6.0], 3.0, vec![2.0]),
+    ] {
+        // Numbers of FP32 near 0 have few digits.
+        let of_f32 = |number: f64| f64::from(number as f32);
+        for rank in 0..3 {
+            let shape = vec![1; rank];
+            let inputs = [
+                input("FP32", &[numbers.len()], json!(numbers)),
+                json!({ "name": "d", "datatype": "FP32", "shape": shape, "data": [divisor] }),
+            ];
+            // The server checks the number of dimensions.
+            let found = answer(&of(rank), &inputs).await;
+            for (place, number) in numbers.iter().enumerate() {
+                let quotient = of_f32(*number) / of_f32(divisor);
+                let found = found[place].as_f64().unwrap();
+                let is_close = |to: f64, share: f64| (found - to).abs() <= to.abs() * share;
+                assert!(is_close(quotient, 1e-6), "{found}, {quotient}");
+                assert!(is_close(expected[place], 1e-2), "{found}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn dropout_does_nothing() {
     let _clock = ManualClock::start();
     let bytes = model_with_weights(

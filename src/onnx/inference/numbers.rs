@@ -63,7 +63,11 @@ pub(super) fn infer(
         "Trilu" => *value = std::mem::take(value).with_range(first.range().join(Interval::of(0.0))),
         "Pad" | "ScatterElements" | "ScatterND" | "Scatter" => {
             let position = 2;
-            let other = input(position).map_or(Interval::of(0.0), Value::range);
+            let filled = match node.attribute("value") {
+                Some(crate::onnx::AttributeValue::Float(number)) => f64::from(*number),
+                _ => 0.0,
+            };
+            let other = input(position).map_or(Interval::of(filled), Value::range);
             let is_sum = node
                 .text("reduction")
                 .is_some_and(|reduction| reduction != b"none");

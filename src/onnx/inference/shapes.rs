@@ -207,7 +207,7 @@ pub(super) fn infer(
         operator if operator.starts_with("Reduce") => shaped.reduced(),
         "OneHot" => of_rank(rank(0)? + 1),
         "Range" | "Compress" => of_rank(1),
-        "LSTM" | "GRU" | "RNN" => of_rank(if output == 0 { 4 } else { 3 }),
+        "LSTM" | "GRU" | "RNN" => Some(shaped.recurrent(output)),
         "STFT" => of_rank(4),
         _ => None,
     }

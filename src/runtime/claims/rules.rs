@@ -165,7 +165,7 @@ fn forward(node: &NodeInContext<'_, '_>) -> Result<(), String> {
     }
 }
 
-/// A divisor of type FLOAT that is a single number has a normal reciprocal, and no more dimensions
+/// A divisor of type FLOAT that is a single number has a finite reciprocal, and no more dimensions
 /// than the dividend.
 fn divisor(node: &NodeInContext<'_, '_>) -> Result<(), String> {
     constant_rank(node)?;
@@ -175,7 +175,12 @@ fn divisor(node: &NodeInContext<'_, '_>) -> Result<(), String> {
     if divisor.element != Some(ElementType::FLOAT) || is_single(divisor) == Some(false) {
         return Ok(());
     }
-    // A number above the smallest normal one has a reciprocal of 32 bits.
+    // A product of 1 and the reciprocal is the quotient.
+    if dividend.range() == Interval::of(1.0) {
+        return single_of_low_rank(dividend, divisor);
+    }
+    // A number above the smallest normal one has a reciprocal of 32 bits. That of a number up to
+    // the largest one has at least 22 bits, and that of an infinite one is 0.
     const SMALLEST: f64 = 1.2e-38;
     let range = divisor.range();
     if range.low >= SMALLEST || range.high <= -SMALLEST {
@@ -185,10 +190,17 @@ fn divisor(node: &NodeInContext<'_, '_>) -> Result<(), String> {
     let Some(number) = number.map(|numbers| numbers[0]) else {
         return Err("a computed divisor that can be a single number".to_owned());
     };
-    if number != 0.0 && !((1.0 / number) as f32).is_normal() {
+    if number != 0.0 && number.abs() < SMALLEST {
         return Err(format!("the divisor {number}"));
     }
     single_of_low_rank(dividend, divisor)
+}
+
+/// Whether a node divides by a number of type FLOAT that fails [`divisor`] and is no constant.
+pub(crate) fn is_inexact_division(node: &NodeInContext<'_, '_>) -> bool {
+    // The optimiser computes constants itself.
+    let is_computed = input(node, 1).is_some_and(|divisor| !divisor.is_constant);
+    is_computed && constant_rank(node).is_ok() && divisor(node).is_err()
 }
 
 /// A single number does not have more dimensions than the other input.

@@ -204,3 +204,134 @@ fn operators_of_inexact_elements_stay() {
     assert!(!rewritten(DataType::DOUBLE, &[]));
     assert!(!rewritten(DataType::FLOAT16, &[]));
 }
+
+#[test]
+fn divisions_by_numbers_that_stay_away_from_zero_stay() {
+    let scalar = |name: &str, value: f32| TensorProto {
+        dims: Vec::new(),
+        data_type: Some(DataType::FLOAT),
+        float_data: vec![value],
+        name: Some(name.to_owned()),
+        ..Default::default()
+    };
+    let rewritten = |before: &[(&str, &[&str])], inputs: [&str; 2]| {
+        let before = before.iter().enumerate();
+        let mut nodes: Vec<_> = before
+            .map(|(place, (operator, inputs))| node(operator, inputs, &format!("v{place}")))
+            .collect();
+        nodes.push(node("Div", &inputs, "y"));
+        let model = model_with_weights(
+            vec![value("x", DataType::FLOAT, &[-1, 1])],
+            nodes,
+            vec![value("y", DataType::FLOAT, &[-1, 1])],
+            vec![
+                scalar("eps", 1e-5),
+                scalar("least", 1e-12),
+                scalar("one", 1.0),
+                scalar("two", 2.0),
+                scalar("tiny", 1e-42),
+            ],
+        );
+        let operators = |rewritten: Vec<u8>| {
+            let nodes = parse(&rewritten).graph.unwrap().node;
+            let operators = nodes.into_iter().map(|node| node.op_type.unwrap());
+            operators.collect::<Vec<_>>()
+        };
+        rewrite(&model).map(operators)
+    };
+    let square = ("Mul", &["x", "x"][..]);
+    let power = ("Pow", &["x", "two"][..]);
+    for nodes in [
+        &[
+            square,
+            ("ReduceMean", &["v0"]),
+            ("Add", &["v1", "eps"]),
+            ("Sqrt", &["v2"]),
+        ][..],
+        &[
+            power,
+            ("ReduceSum", &["v0"]),
+            ("Sqrt", &["v1"]),
+            ("Add", &["v2", "eps"]),
+        ],
+        &[("ReduceL2", &["x"]), ("Max", &["v0", "least"])],
+        &[("ReduceL2", &["x"]), ("Clip", &["v0", "least"])],
+        &[
+            ("Abs", &["x"]),
+            ("ReduceMax", &["v0"]),
+            ("Add", &["v1", "least"]),
+        ],
+        &[("Exp", &["x"]), ("Add", &["one", "v0"])],
+        &[("Sigmoid", &["x"]), ("Sub", &["two", "v0"])],
+        &[("Abs", &["x"]), ("Add", &["v0", "eps"]), ("Neg", &["v1"])],
+        &[
+            ("Sigmoid", &["x"]),
+            ("Add", &["v0", "eps"]),
+            ("Div", &["v1", "two"]),
+        ],
+        &[
+            ("Sigmoid", &["x"]),
+            ("Add", &["v0", "one"]),
+            ("Reciprocal", &["v1"]),
+        ],
+        &[
+            ("Relu", &["x"]),
+            ("Add", &["v0", "one"]),
+            ("Div", &["v0", "v1"]),
+            ("Add", &["v2", "one"]),
+        ],
+        &[
+            ("Softmax", &["x"]),
+            ("Add", &["v0", "one"]),
+            ("ReduceMean", &["v1"]),
+        ],
+        &[("Identity", &["one"])],
+    ] {
+        let divisor = format!("v{}", nodes.len() - 1);
+        assert_eq!(rewritten(nodes, ["x", &divisor]), None, "{nodes:?}");
+    }
+    assert_eq!(rewritten(&[], ["one", "x"]).unwrap(), ["Reciprocal"]);
+    for nodes in [
+        &[("Exp", &["x"][..])][..],
+        &[("Sqrt", &["x"])],
+        &[("Sigmoid", &["x"])],
+        &[("Softmax", &["x"])],
+        &[("Add", &["x", "one"])],
+        &[("Relu", &["x"]), ("Add", &["v0", "tiny"])],
+        &[("Sub", &["eps", "least"]), ("Mul", &["x", "v0"])],
+        &[
+            ("Relu", &["x"]),
+            ("Add", &["v0", "one"]),
+            ("Div", &["one", "v1"]),
+            ("Mul", &["v2", "v2"]),
+        ],
+        &[("ReduceSum", &["x"])],
+    ] {
+        let divisor = format!("v{}", nodes.len() - 1);
+        assert!(rewritten(nodes, ["x", &divisor]).is_some(), "{nodes:?}");
+    }
+}
+
+/// Two nodes with one output: branches of an `If` can share a name.
+#[test]
+fn divisions_of_one_name_and_different_forms_stay() {
+    let rewritten = |dividends: [&str; 2]| {
+        let model = model_with_weights(
+            vec![value("x", DataType::FLOAT, &[-1])],
+            dividends
+                .map(|dividend| node("Div", &[dividend, "x"], "y"))
+                .to_vec(),
+            vec![value("y", DataType::FLOAT, &[-1])],
+            vec![TensorProto {
+                data_type: Some(DataType::FLOAT),
+                float_data: vec![1.0],
+                name: Some("one".to_owned()),
+                ..Default::default()
+            }],
+        );
+        rewrite(&model).is_some()
+    };
+    assert!(rewritten(["x", "x"]));
+    assert!(rewritten(["one", "one"]));
+    assert!(!rewritten(["one", "x"]));
+}

@@ -40,17 +40,23 @@ impl Shaped<'_, '_> {
             _ => ANY,
         };
         let mut shape: Sizes = sizes.iter().enumerate().map(resolved).collect();
-        // The size for -1 follows from the number of all elements.
+        // The size for -1 follows from the number of all elements. A copied size cancels out.
+        let is_copied = |at: usize| {
+            copies_zeros && sizes.get(at).copied().and_then(Interval::single) == Some(0.0)
+        };
         let open = |size: &Interval| size.single() == Some(-1.0);
         let mut opens = sizes.iter().enumerate().filter(|(_, size)| open(size));
         if let (Some((at, _)), None, Some(before)) = (opens.next(), opens.next(), &before) {
-            let others = shape.iter().enumerate().filter(|(other, _)| *other != at);
+            let others = shape.iter().enumerate();
+            let others = others.filter(|(other, _)| *other != at && !is_copied(*other));
             let others = others.fold(1.0, |least, (_, size)| least * size.low.max(1.0));
-            let count = product(before);
+            let rest = before.iter().enumerate();
+            let rest = rest.filter(|(axis, _)| !is_copied(*axis));
+            let count = product(&rest.map(|(_, size)| *size).collect::<Sizes>());
             let known = shape
                 .iter()
                 .enumerate()
-                .all(|(other, size)| other == at || size.single().is_some());
+                .all(|(other, size)| other == at || is_copied(other) || size.single().is_some());
             let low = if known {
                 (count.low / others).ceil()
             } else {
@@ -59,6 +65,24 @@ impl Shaped<'_, '_> {
             shape[at] = Interval::new(low, (count.high / others).floor()).checked();
         }
         Some(shape)
+    }
+
+    /// The output of a recurrent layer: the steps, the directions, the items and the features.
+    pub(super) fn recurrent(&self, output: usize) -> Sizes {
+        let mut sizes = vec![ANY; 4];
+        if self.node.integer("layout").unwrap_or(0) == 0 {
+            if let Some([steps, items, _]) = self.shape(0).as_deref() {
+                (sizes[0], sizes[2]) = (*steps, *items);
+            }
+            let is_double = self.node.text("direction") == Some(b"bidirectional");
+            sizes[1] = Interval::of(if is_double { 2.0 } else { 1.0 });
+            if let Some(features) = self.node.integer("hidden_size") {
+                sizes[3] = Interval::of(features as f64);
+            }
+        }
+        // The other outputs have the last step only.
+        sizes.drain(..usize::from(output > 0));
+        sizes
     }
 
     pub(super) fn expand(&self) -> Option<Sizes> {
