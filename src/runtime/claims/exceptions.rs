@@ -74,7 +74,9 @@ fn check(node: &NodeInContext<'_, '_>) -> Result<(), String> {
         // The indices mean places of the smaller output.
         "MaxUnpool" if has_input(2) => Err("expected no output_shape (input 2)".to_owned()),
         // A place that the mask hides holds -3.4e38 in place of -inf.
-        "Attention" if has_output(3) => Err("expected no qk_matmul_output (output 3)".to_owned()),
+        "Attention" if has_output(3) && hides_places(node) => {
+            Err("expected no qk_matmul_output (output 3) of hidden places".to_owned())
+        }
         "Resize" if is_of_function(node) => Err("expected the mode of the corners".to_owned()),
         "Resize" => whole_sizes(node).map_err(|found| {
             format!("expected whole sizes with align_corners before the rounding, found {found}")
@@ -94,6 +96,24 @@ fn check(node: &NodeInContext<'_, '_>) -> Result<(), String> {
         }
         _ => Ok(()),
     }
+}
+
+/// Whether an attention can hide places by other means than a mask of numbers.
+fn hides_places(node: &NodeInContext<'_, '_>) -> bool {
+    let is_window = node
+        .node
+        .attributes
+        .iter()
+        .any(|attribute| attribute.name.contains("window"));
+    let is_causal = !matches!(
+        node.node.attribute("is_causal"),
+        None | Some(AttributeValue::Integer(0))
+    );
+    let input = |position: usize| node.inputs.get(position).and_then(|input| input.as_deref());
+    let mask = input(3).map(|mask| mask.element);
+    let is_mask_of_bits = mask
+        .is_some_and(|element| !element.is_some_and(|element| FLOATING_POINT.contains(&element)));
+    is_window || is_causal || is_mask_of_bits || input(6).is_some()
 }
 
 /// Whether the transformation is an attribute of the enclosing function.

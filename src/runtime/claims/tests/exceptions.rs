@@ -40,7 +40,9 @@ fn wrong_forms_are_found() {
     attention
         .output
         .extend(["", "", "product"].map(str::to_owned));
-    assert_found(x(), attention, "qk_matmul_output");
+    assert_found(x(), attention.clone(), "");
+    let causal = with(attention, "is_causal", integer(1));
+    assert_found(x(), causal, "qk_matmul_output");
 }
 
 /// ONNX Runtime copies the first text of each block.

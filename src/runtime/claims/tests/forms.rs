@@ -46,6 +46,23 @@ fn windows_of_three_axes_are_refused() {
     }
 }
 
+/// rten samples images.
+#[test]
+fn grid_sample_of_a_volume_is_refused() {
+    for (axes, by) in [(2, ""), (3, "rank 0 in 4")] {
+        let shape = |last| [vec![1; 1], last].concat();
+        let x = value("x", DataType::FLOAT, &shape(vec![2; axes + 1]));
+        let places = [vec![2; axes], vec![i64::try_from(axes).unwrap()]].concat();
+        let grid = value("grid", DataType::FLOAT, &shape(places));
+        let sample = with(
+            node("GridSample", &["x", "grid"], "y"),
+            "mode",
+            text("bilinear"),
+        );
+        assert_refused(&[x, grid], sample, Vec::new(), by);
+    }
+}
+
 /// rten keeps a dimension of the vector after a batch of matrices.
 #[test]
 fn batch_of_matrices_times_a_vector_is_refused() {
