@@ -126,8 +126,8 @@ pub use self::registry::{Registry, StatusWatch, UnknownModel};
 #[doc(hidden)]
 pub use self::runtime::ClaimsCheck;
 pub use self::runtime::{
-    AutoRuntime, OnnxRuntime, RefusalKind, Runtime, RuntimeError, RuntimeRefusal, Trial,
-    try_version,
+    AutoRuntime, OnnxRuntime, RefusalKind, RefusedNode, Runtime, RuntimeError, RuntimeRefusal,
+    Trial, try_version,
 };
 #[cfg(feature = "onnxruntime")]
 pub use self::runtime::{LibraryError, OnnxRuntimeLibrary};

@@ -10,13 +10,14 @@ mod onnx;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
 mod refusal;
+mod refused_node;
 mod rewrite;
 mod session_threads;
 mod trial;
 mod warm_up;
 mod weights;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -31,6 +32,7 @@ pub use self::onnx::OnnxRuntime;
 #[cfg(feature = "onnxruntime")]
 pub use self::onnxruntime::{LibraryError, OnnxRuntimeLibrary};
 pub use self::refusal::{RefusalKind, RuntimeRefusal};
+pub use self::refused_node::RefusedNode;
 pub use self::trial::Trial;
 pub(crate) use self::trial::{DEFAULT_WARM_UP, TrialOptions, TriedVersion, try_with};
 use crate::onnx::protobuf;
@@ -94,42 +96,20 @@ pub enum RuntimeError {
     },
     /// The runtime is not known to compute the model rightly: a node satisfies none of the
     /// runtime's claims. The claims cover each operator's versions, datatypes and attributes.
-    #[error(
-        "no claim of the runtime covers node {node} ({operator}{}): {condition}{more}{}",
-        in_version(*version), if *may_be_computed { ONNX_RUNTIME } else { "" }
-    )]
+    #[error("no claim of the runtime covers {refused}{}", if *may_be_computed { ONNX_RUNTIME } else { "" })]
     Unclaimed {
-        /// The name of the first such node, or of its first output.
-        node: String,
-        /// The operator of the node.
-        operator: String,
-        /// The imported version of the operator.
-        version: Option<i64>,
-        /// The condition that does not hold, and the found value.
-        condition: String,
-        /// A sentence part about the other such nodes; empty if there are none.
-        more: String,
+        /// The first such node.
+        refused: Box<RefusedNode>,
         /// Whether ONNX Runtime may compute the model, and has not been asked.
         may_be_computed: bool,
     },
     /// The runtime is known to compute a node of the model wrongly, or at random.
-    #[error(
-        "{runtime} is known to compute node {node} ({operator}{}) wrongly or at random: {condition}{more}",
-        in_version(*version)
-    )]
+    #[error("{runtime} is known to compute wrongly or at random {refused}")]
     Excepted {
         /// The name and the version of the runtime.
         runtime: Box<RuntimeId>,
-        /// The name of the first such node, or of its first output.
-        node: String,
-        /// The operator of the node.
-        operator: String,
-        /// The imported version of the operator.
-        version: Option<i64>,
-        /// The condition that does not hold, and the found value.
-        condition: String,
-        /// A sentence part about the other such nodes; empty if there are none.
-        more: String,
+        /// The first such node.
+        refused: Box<RefusedNode>,
     },
     /// The runtime panicked during the load.
     #[error("the runtime panicked while loading: {0}")]
@@ -160,10 +140,6 @@ fn remedy_of_opinion(opinion: &SecondOpinion) -> &'static str {
     }
 }
 
-fn in_version(version: Option<i64>) -> String {
-    version.map_or(String::new(), |version| format!(", version {version}"))
-}
-
 /// Where to get another runtime.
 const ONNX_RUNTIME: &str =
     ": ONNX Runtime may compute the model: `clarity runtime` shows how to add it";
@@ -171,17 +147,13 @@ const ONNX_RUNTIME: &str =
 impl RuntimeError {
     /// Reports nodes of `model` that satisfy no claim.
     fn unclaimed(unmet: &[Unmet], model: &[u8]) -> Self {
-        let Some(first) = unmet.first() else {
+        let Some(refused) = RefusedNode::first_of(unmet) else {
             return Self::Unloadable("a node satisfies no claim".to_owned());
         };
         let may_know = || unmet.iter().all(claims::may_be_computed_by_onnxruntime);
         let is_exception = || claims::exceptions(model).map_or(true, |found| !found.is_empty());
         Self::Unclaimed {
-            node: first.node.clone(),
-            operator: first.operator.clone(),
-            version: first.version,
-            condition: first.condition.clone(),
-            more: others(&unmet[1..]),
+            refused: Box::new(refused),
             may_be_computed: may_know() && !is_exception(),
         }
     }
@@ -190,16 +162,12 @@ impl RuntimeError {
     #[cfg(feature = "onnxruntime")]
     fn check_exceptions(runtime: RuntimeId, model: &[u8]) -> Result<(), Self> {
         let found = claims::exceptions(model).map_err(|why| Self::Unloadable(why.0.to_owned()))?;
-        let Some(first) = found.first() else {
+        let Some(refused) = RefusedNode::first_of(&found) else {
             return Ok(());
         };
         Err(Self::Excepted {
             runtime: Box::new(runtime),
-            node: first.node.clone(),
-            operator: first.operator.clone(),
-            version: first.version,
-            condition: first.condition.clone(),
-            more: others(&found[1..]),
+            refused: Box::new(refused),
         })
     }
 
@@ -214,28 +182,6 @@ impl RuntimeError {
         self
     }
 }
-
-/// Counts nodes by operator.
-fn others(unmet: &[Unmet]) -> String {
-    let mut operators: BTreeMap<&str, usize> = BTreeMap::new();
-    for each in unmet {
-        *operators.entry(&each.operator).or_default() += 1;
-    }
-    let listed = operators.iter().take(MAX_LISTED_OPERATORS);
-    let listed = listed.map(|(operator, count)| format!("{operator} {count}"));
-    let listed = listed.collect::<Vec<_>>().join(", ");
-    let dots = if operators.len() > MAX_LISTED_OPERATORS {
-        ", …"
-    } else {
-        ""
-    };
-    match unmet.len() {
-        0 => String::new(),
-        count => format!("; and {count} other node(s): {listed}{dots}"),
-    }
-}
-/// The maximum number of operators that an error lists.
-const MAX_LISTED_OPERATORS: usize = 10;
 
 fn remedy_of_probe(error: &ProbeError) -> String {
     match error {

@@ -157,8 +157,8 @@ fn exceptions_are_refused() {
     let refused = clarity::try_version(&library, opened.unwrap()).err();
     let error = refused.unwrap();
     assert!(
-        matches!(&error, clarity::RuntimeError::Excepted { node, operator, .. }
-        if node == "y" && operator == "RandomNormalLike"),
+        matches!(&error, clarity::RuntimeError::Excepted { refused, .. }
+        if refused.node == "y" && refused.operator == "RandomNormalLike"),
         "{error}"
     );
     let text = error.to_string();

@@ -22,8 +22,8 @@ fn model_with_a_node_without_claim_is_refused() {
     let refused = clarity::try_version(&clarity::OnnxRuntime::new(), opened);
     let error = refused.err().unwrap();
     assert!(
-        matches!(&error, RuntimeError::Unclaimed { node, operator, .. }
-        if node == "n" && operator == "DynamicQuantizeLinear"),
+        matches!(&error, RuntimeError::Unclaimed { refused, .. }
+        if refused.node == "n" && refused.operator == "DynamicQuantizeLinear"),
         "{error}"
     );
     let text = error.to_string();
