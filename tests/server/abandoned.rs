@@ -6,7 +6,7 @@ use clarity_testbed::*;
 /// The activity of [`short_request`].
 const ACTIVITY: [f32; 5] = [8.0, 0.0, 0.0, 0.0, 0.0];
 
-/// A server whose model has so many threads, and a client. The model's runs hang from now on.
+/// A server and a client. The model has `threads` threads, and its runs hang from now on.
 async fn serve_hanging(
     models: &Repository,
     faulty: &FaultSwitch,
@@ -22,7 +22,7 @@ async fn serve_hanging(
     served
 }
 
-/// Begins so many runs that hang, and hangs up.
+/// Begins `runs` runs, which hang, and closes their connections.
 async fn abandon(server: &Server, client: &Client, faulty: &FaultSwitch, runs: usize) {
     let labels = format!("{{model=\"{MODEL}\",reason=\"cancelled\"}}");
     let cancelled = format!("prediction_failure_total{labels}");

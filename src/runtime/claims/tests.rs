@@ -192,16 +192,3 @@ fn arithmetic_of_int64_limits_the_inputs() {
     let product = limits(vec![node("Mul", &["x", "x"], "y")]).unwrap_err();
     assert!(product[0].condition.contains("32 bits"), "{product:?}");
 }
-
-/// Prints the result of the check for each file that the environment variable names.
-#[test]
-#[ignore = "reads the files that CLAIMS_FILES names, one on each line"]
-fn claims_check_files() {
-    for path in std::env::var("CLAIMS_FILES").unwrap_or_default().lines() {
-        let model = std::fs::read(path).unwrap();
-        match OnnxRuntime::new().lines_of_claims(&model) {
-            Ok(_) => println!("OK {path}"),
-            Err(error) => println!("NO {path}: {error}"),
-        }
-    }
-}

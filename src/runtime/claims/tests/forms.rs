@@ -46,6 +46,24 @@ fn windows_of_three_axes_are_refused() {
     }
 }
 
+/// rten expects a vector of axes.
+#[test]
+fn scalar_of_axes_is_refused() {
+    for operator in ["Squeeze", "Unsqueeze"] {
+        for (dims, by) in [(vec![1], ""), (Vec::new(), "rank 1 in 1")] {
+            let axes = TensorProto {
+                dims,
+                data_type: Some(DataType::INT64),
+                int64_data: vec![0],
+                name: Some("axes".to_owned()),
+                ..Default::default()
+            };
+            let x = value("x", DataType::FLOAT, &[1, 2]);
+            assert_refused(&[x], node(operator, &["x", "axes"], "y"), vec![axes], by);
+        }
+    }
+}
+
 /// rten samples images.
 #[test]
 fn grid_sample_of_a_volume_is_refused() {
