@@ -6,8 +6,11 @@ wrong rank. Adds each model without a probe and with one, and compares every out
 if a model is not served, or an answer differs. Run by hand, because it downloads 90 MB:
 
     python3 -m venv /tmp/models && /tmp/models/bin/pip install numpy onnxruntime
-    cargo build -p clarity-server
+    cargo build -p clarity-server --features onnxruntime
+    target/debug/clarity runtime add /tmp/models/lib/python3.*/site-packages/onnxruntime/capi/libonnxruntime.so.*
     ORT_DISABLE_TELEMETRY=1 /tmp/models/bin/python .ci/real_models.py --clarity target/debug/clarity
+
+Without the second runtime, rten refuses two of the models, whose operators it does not compute rightly.
 
 `--base` names the program of another release, and shows its verdict beside.
 """
