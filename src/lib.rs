@@ -16,7 +16,7 @@
 //!   served.
 //! - [`Vetting`] loads and runs a version in a child process before the server loads it. In the
 //!   child process, a hostile version does no harm.
-//! - A [`Runtime`] makes a [`Session`] from verified bytes. [`OnnxRuntime`] comes with the server.
+//! - A [`Runtime`] makes a [`Session`] from verified bytes. [`RtenRuntime`] comes with the server.
 //!   With the feature `onnxruntime`, `OnnxRuntimeLibrary` loads a shared library of ONNX Runtime.
 //! - An [`Executor`] runs blocking jobs. [`BlockingPool`] is for production, and [`Inline`] is for
 //!   virtual time.
@@ -126,7 +126,7 @@ pub use self::registry::{Registry, StatusWatch, UnknownModel};
 #[doc(hidden)]
 pub use self::runtime::ClaimsCheck;
 pub use self::runtime::{
-    AutoRuntime, OnnxRuntime, RefusalKind, RefusedNode, Runtime, RuntimeError, RuntimeRefusal,
+    AutoRuntime, RefusalKind, RefusedNode, RtenRuntime, Runtime, RuntimeError, RuntimeRefusal,
     Trial, try_version,
 };
 #[cfg(feature = "onnxruntime")]

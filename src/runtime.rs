@@ -6,12 +6,12 @@ mod claims;
 mod comparison;
 mod declared_tensors;
 mod manifest_outputs;
-mod onnx;
 #[cfg(feature = "onnxruntime")]
 mod onnxruntime;
 mod refusal;
 mod refused_node;
 mod rewrite;
+mod rten;
 mod session_threads;
 mod trial;
 mod warm_up;
@@ -26,13 +26,13 @@ use thiserror::Error;
 
 pub use self::auto::AutoRuntime;
 use self::claims::Unmet;
-#[doc(hidden)]
-pub use self::onnx::ClaimsCheck;
-pub use self::onnx::OnnxRuntime;
 #[cfg(feature = "onnxruntime")]
 pub use self::onnxruntime::{LibraryError, OnnxRuntimeLibrary};
 pub use self::refusal::{RefusalKind, RuntimeRefusal};
 pub use self::refused_node::RefusedNode;
+#[doc(hidden)]
+pub use self::rten::ClaimsCheck;
+pub use self::rten::RtenRuntime;
 pub use self::trial::Trial;
 pub(crate) use self::trial::{DEFAULT_WARM_UP, TrialOptions, TriedVersion, try_with};
 use crate::onnx::protobuf;
@@ -45,7 +45,7 @@ use crate::{
 /// The upper limit of the default number of threads of a session. A caller can set more threads.
 const MAX_DEFAULT_THREADS: usize = 4;
 
-/// Loads models. The server comes with [`OnnxRuntime`]; another model runtime can wrap or replace
+/// Loads models. The server comes with [`RtenRuntime`]; another model runtime can wrap or replace
 /// it.
 pub trait Runtime: fmt::Debug + Send + Sync + 'static {
     /// Makes a session from a verified version.

@@ -28,7 +28,7 @@ use crate::http::budget::Budget;
 use crate::http::{App, Door, Http, Settings};
 use crate::phase::Phase;
 use crate::{
-    BlockingPool, Config, ConfigError, Executor, ListenAddress, Metrics, OnnxRuntime, Registry,
+    BlockingPool, Config, ConfigError, Executor, ListenAddress, Metrics, Registry, RtenRuntime,
     Runtime, Store, Vetting,
 };
 
@@ -126,7 +126,7 @@ impl ServerBuilder {
         Self { executor, ..self }
     }
 
-    /// Sets the model runtime, which loads and runs models. The default is an [`OnnxRuntime`].
+    /// Sets the model runtime, which loads and runs models. The default is an [`RtenRuntime`].
     #[must_use]
     pub fn runtime(self, runtime: impl Runtime) -> Self {
         self.shared_runtime(Arc::new(runtime))
@@ -309,7 +309,7 @@ impl Server {
             admin: None,
             config: Config::default(),
             executor: Arc::new(BlockingPool::default()),
-            runtime: Arc::new(OnnxRuntime::default()),
+            runtime: Arc::new(RtenRuntime::default()),
             vetting: Vetting::default(),
         }
     }

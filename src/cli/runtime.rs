@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::onnxruntime::{LibraryRecord, NOT_BUILT, record_path, recorded};
 use super::{CommandResult, print, print_json};
-use crate::{OnnxRuntime, Runtime};
+use crate::{RtenRuntime, Runtime};
 
 /// The name of the hidden command that loads a library on behalf of another process.
 pub(super) const LOAD_COMMAND: &str = "load-library";
@@ -59,7 +59,7 @@ impl RuntimeCommand {
     }
 
     fn show(&self) -> CommandResult {
-        let rten = OnnxRuntime::new().id();
+        let rten = RtenRuntime::new().id();
         let library = recorded()?;
         let fault = match (&library, cfg!(feature = "onnxruntime")) {
             (_, false) => Some(NOT_BUILT.to_owned()),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use clap::{Args, ValueEnum};
 
 use super::onnxruntime::OnnxRuntimeArgs;
-use crate::{AutoRuntime, OnnxRuntime, Runtime};
+use crate::{AutoRuntime, RtenRuntime, Runtime};
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct RuntimeArgs {
@@ -85,7 +85,7 @@ impl RuntimeArgs {
 }
 
 fn rten(threads: Option<NonZeroUsize>) -> Arc<dyn Runtime> {
-    let runtime = OnnxRuntime::new();
+    let runtime = RtenRuntime::new();
     Arc::new(match threads {
         Some(threads) => runtime.threads(threads),
         None => runtime,

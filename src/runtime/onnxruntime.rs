@@ -25,7 +25,7 @@ use crate::{Digest, RuntimeId, VerifiedVersion};
 /// The operator provides the shared library. A process loads at most one library, and never unloads
 /// it. Nothing else in the process may load ONNX Runtime through the crate `ort`.
 ///
-/// Like [`OnnxRuntime`](crate::OnnxRuntime), each loaded model has threads of its own, which take
+/// Like [`RtenRuntime`](crate::RtenRuntime), each loaded model has threads of its own, which take
 /// requests in order of arrival. A session of ONNX Runtime runs one request at a time, so a small
 /// model is loaded once for each thread. The copies take at most 64 MiB. A larger model is loaded
 /// fewer times, and each run uses several threads.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use clarity::{ClaimsCheck, DataType, NonFiniteOutputs, OnnxRuntime, Server, Source};
+use clarity::{ClaimsCheck, DataType, NonFiniteOutputs, RtenRuntime, Server, Source};
 use clarity_testbed::*;
 use serde_json::{Value, json};
 
@@ -285,7 +285,7 @@ async fn metadata_and_configuration_name_every_datatype() {
 }
 
 /// The error of a model that copies its input `x` to its output `y`.
-fn refusal(runtime: &OnnxRuntime, input: onnx::DataType, output: onnx::DataType) -> String {
+fn refusal(runtime: &RtenRuntime, input: onnx::DataType, output: onnx::DataType) -> String {
     let models = Repository::temporary();
     let inputs = vec![onnx::value("x", input, &[2])];
     let outputs = vec![onnx::value("y", output, &[2])];
@@ -314,8 +314,8 @@ fn rten_refuses_the_datatypes_that_it_does_not_compute() {
             ": expected a datatype that the runtime rten computes (FP32, INT32, INT64, BOOL, UINT8 or INT8), found {found}"
         );
         // The claims refuse the node already.
-        refusal(&OnnxRuntime::new(), datatype, datatype);
-        let unclaimed = OnnxRuntime::new().claims(ClaimsCheck::Off);
+        refusal(&RtenRuntime::new(), datatype, datatype);
+        let unclaimed = RtenRuntime::new().claims(ClaimsCheck::Off);
         let error = refusal(&unclaimed, datatype, datatype);
         assert_eq!(error, format!("x{says}"));
         let error = refusal(&unclaimed, DataType::FLOAT, datatype);
@@ -341,9 +341,9 @@ fn datatypes_that_the_protocol_lacks_are_refused_by_name() {
         let says = format!(
             ": expected a datatype of the protocol (BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FLOAT16, FLOAT, DOUBLE or STRING), found {found}"
         );
-        let error = refusal(&OnnxRuntime::new(), datatype, datatype);
+        let error = refusal(&RtenRuntime::new(), datatype, datatype);
         assert_eq!(error, format!("x{says}"));
-        let error = refusal(&OnnxRuntime::new(), DataType::FLOAT, datatype);
+        let error = refusal(&RtenRuntime::new(), DataType::FLOAT, datatype);
         assert_eq!(error, format!("y{says}"));
     }
 }

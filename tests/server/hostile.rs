@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use clarity::{OnnxRuntime, Reason, Server, VersionStatus, Vetting, VettingLimits};
+use clarity::{Reason, RtenRuntime, Server, VersionStatus, Vetting, VettingLimits};
 use clarity_testbed::*;
 
 use crate::CLARITY;
@@ -229,7 +229,7 @@ fn child_reports_the_error_of_the_runtime() {
     let models = Repository::temporary();
     models.publish("garbage", b"not a model");
     let open = || models.store.open(&"garbage".parse().unwrap(), version(1));
-    let here = clarity::try_version(&OnnxRuntime::new(), open().unwrap());
+    let here = clarity::try_version(&RtenRuntime::new(), open().unwrap());
     let there = in_child().vet(&open().unwrap()).unwrap_err();
     assert_eq!(there.to_string(), here.err().unwrap().to_string());
     assert!(there.is_lasting());

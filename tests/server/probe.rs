@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use clarity::{BreakerState, OnnxRuntime, Probe, Reason, Server, Source, try_version};
+use clarity::{BreakerState, Probe, Reason, RtenRuntime, Server, Source, try_version};
 use clarity_testbed::*;
 use serde_json::{Value, json};
 
@@ -15,7 +15,7 @@ fn recorded() -> Probe {
     let opened = models
         .store
         .open(&"cole_kripke".parse().unwrap(), version(1));
-    let session = try_version(&OnnxRuntime::new(), opened.unwrap()).unwrap();
+    let session = try_version(&RtenRuntime::new(), opened.unwrap()).unwrap();
     let probe = Probe::parse(cole_kripke::request(&[1.0; 7]).to_string().as_bytes()).unwrap();
     probe.record(&*session).unwrap()
 }
@@ -192,7 +192,7 @@ async fn overflowing_inputs_do_not_open_the_breaker() {
         let opened = models
             .store
             .open(&"cole_kripke".parse().unwrap(), version(1));
-        try_version(&OnnxRuntime::new(), opened.unwrap()).unwrap()
+        try_version(&RtenRuntime::new(), opened.unwrap()).unwrap()
     };
     let good = cole_kripke::request(&[1.0; 7]);
     let probe = Probe::parse(good.to_string().as_bytes()).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clarity::{
-    Executor, Inline, Job, JobKind, OnnxRuntime, Overloaded, RunError, Runtime, RuntimeError,
+    Executor, Inline, Job, JobKind, Overloaded, RtenRuntime, RunError, Runtime, RuntimeError,
     Server, Session, Tensor, TensorSpec, VerifiedVersion,
 };
 use clarity_testbed::*;
@@ -171,7 +171,7 @@ async fn healthy_model_is_scanned_and_not_loaded_again() {
 /// Numbers its sessions from 1, and records the number of the last one that ran.
 #[derive(Debug, Default)]
 struct NumberingRuntime {
-    inner: OnnxRuntime,
+    inner: RtenRuntime,
     sessions: AtomicUsize,
     last_run: Arc<AtomicUsize>,
 }

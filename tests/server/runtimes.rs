@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clarity::{
-    AutoRuntime, Inline, OnnxRuntime, Reason, Runtime, RuntimeError, RuntimeId, Server,
+    AutoRuntime, Inline, Reason, RtenRuntime, Runtime, RuntimeError, RuntimeId, Server,
     ServerBuilder, Version, Vetting, VettingLimits, try_version,
 };
 use serde_json::{Value, json};
@@ -160,7 +160,7 @@ async fn version_vetted_with_an_absent_runtime_is_not_served() {
 
     // The same server with rten among its runtimes loads it with rten, the vetted one.
     let first = Arc::new(FakeRuntime::new("first"));
-    let runtime = AutoRuntime::new(first, Arc::new(OnnxRuntime::new()));
+    let runtime = AutoRuntime::new(first, Arc::new(RtenRuntime::new()));
     let (_server, client) = start(builder(&models).vetting(vetting()).runtime(runtime)).await;
     let metadata = client.get("/v2/models/cole_kripke").await.unwrap().json();
     assert_eq!(metadata["platform"], "rten_onnx");
@@ -168,7 +168,7 @@ async fn version_vetted_with_an_absent_runtime_is_not_served() {
 
 /// A runtime of an embedder that overrides nothing.
 #[derive(Debug)]
-struct Plain(OnnxRuntime);
+struct Plain(RtenRuntime);
 
 impl Runtime for Plain {
     fn load(
@@ -182,7 +182,7 @@ impl Runtime for Plain {
 #[tokio::test]
 async fn runtime_without_a_name_is_custom() {
     let models = Repository::temporary_with_model();
-    let runtime = Plain(OnnxRuntime::new());
+    let runtime = Plain(RtenRuntime::new());
     assert_eq!(runtime.id(), RuntimeId::new("custom", ""));
     let (server, client) = start(builder(&models).runtime(runtime)).await;
     let metadata = client.get("/v2/models/cole_kripke").await.unwrap().json();

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use clarity::{
-    AutoRuntime, Inline, OnnxRuntime, Probe, Reason, RunError, RuntimeError, SecondOpinionPolicy,
+    AutoRuntime, Inline, Probe, Reason, RtenRuntime, RunError, RuntimeError, SecondOpinionPolicy,
     Server, Source, Tensor, TensorData, Vetting,
 };
 use tracing::Level;
@@ -265,7 +265,7 @@ async fn probe_is_compared_too() {
     let name = "cole_kripke".parse().unwrap();
     let mut staged = models.store.stage(&name, &entry, &sources.into()).unwrap();
     let probe = Probe::parse(short_request().to_string().as_bytes()).unwrap();
-    let session = clarity::try_version(&OnnxRuntime::new(), staged.open().unwrap()).unwrap();
+    let session = clarity::try_version(&RtenRuntime::new(), staged.open().unwrap()).unwrap();
     staged.add_probe(&probe.record(&*session).unwrap()).unwrap();
     staged.publish().unwrap();
 

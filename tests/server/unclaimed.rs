@@ -19,7 +19,7 @@ fn model_with_a_node_without_claim_is_refused() {
         .store
         .open(&"m".parse().unwrap(), version(1))
         .unwrap();
-    let refused = clarity::try_version(&clarity::OnnxRuntime::new(), opened);
+    let refused = clarity::try_version(&clarity::RtenRuntime::new(), opened);
     let error = refused.err().unwrap();
     assert!(
         matches!(&error, RuntimeError::Unclaimed { refused, .. }
@@ -42,7 +42,7 @@ fn refusal_of_two_runtimes_names_no_third() {
         let refused = clarity::try_version(runtime, opened.unwrap());
         refused.err().unwrap().to_string()
     };
-    let rten = clarity::OnnxRuntime::new();
+    let rten = clarity::RtenRuntime::new();
     let text = refused(&rten);
     assert!(text.contains("`clarity runtime` shows how"), "{text}");
     let other = FakeRuntime::new("other")
@@ -79,7 +79,7 @@ fn product_with_a_single_bias_is_computed() {
         .store
         .open(&"m".parse().unwrap(), version(1))
         .unwrap();
-    let session = clarity::try_version(&clarity::OnnxRuntime::new(), opened).unwrap();
+    let session = clarity::try_version(&clarity::RtenRuntime::new(), opened).unwrap();
     let input = clarity::Tensor::new(vec![2, 3], clarity::TensorData::Fp32(vec![1.0; 6]));
     let outputs = session.run(vec![input.unwrap()]).unwrap();
     assert_eq!(*outputs[0].data(), clarity::TensorData::Fp32(vec![4.0; 4]));

@@ -7,7 +7,7 @@ use clarity_testbed::onnx::{
 use rten_onnx::onnx::{AttributeProto, AttributeType};
 
 use super::*;
-use crate::OnnxRuntime;
+use crate::RtenRuntime;
 
 #[test]
 fn claims_of_rten_are_readable() {
@@ -84,7 +84,7 @@ fn text(text: &str) -> impl FnOnce(&mut AttributeProto) + '_ {
 fn refusal(inputs: &[ValueInfoProto], nodes: Vec<NodeProto>, weights: Vec<TensorProto>) -> String {
     let output = value("y", DataType::FLOAT, &[1]);
     let model = model_with_weights(inputs.to_vec(), nodes, vec![output], weights);
-    let checked = OnnxRuntime::new().lines_of_claims(&model);
+    let checked = RtenRuntime::new().lines_of_claims(&model);
     checked
         .err()
         .map_or(String::new(), |error| error.to_string())

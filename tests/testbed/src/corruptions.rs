@@ -4,7 +4,7 @@
 mod damage;
 
 use clarity::{
-    FilePath, Manifest, ModelName, OnnxRuntime, RunError, Session, Source, Store, Tensor,
+    FilePath, Manifest, ModelName, RtenRuntime, RunError, Session, Source, Store, Tensor,
     TensorData, Version, try_version,
 };
 use clarity_chaos::Result;
@@ -52,7 +52,7 @@ pub struct Tally {
 #[derive(Debug)]
 pub struct Corruptions {
     store: Store,
-    runtime: OnnxRuntime,
+    runtime: RtenRuntime,
     versions: Vec<Published>,
 }
 
@@ -82,7 +82,7 @@ impl Corruptions {
     /// When a specimen cannot be published or loaded.
     pub fn of(specimens: &[Specimen], root: &Path) -> Result<Self> {
         let store = Store::new(root);
-        let runtime = OnnxRuntime::default();
+        let runtime = RtenRuntime::default();
         let mut versions = Vec::new();
         for specimen in specimens {
             for extra in [false, true] {
@@ -166,7 +166,7 @@ impl Published {
 
 fn publish(
     store: &Store,
-    runtime: &OnnxRuntime,
+    runtime: &RtenRuntime,
     specimen: &Specimen,
     extra: bool,
 ) -> Result<Published> {

@@ -1,7 +1,7 @@
 //! A second runtime, whose refusals and answers a test invents.
 
 use clarity::{
-    OnnxRuntime, RunError, Runtime, RuntimeError, RuntimeId, Session, Tensor, TensorSpec,
+    RtenRuntime, RunError, Runtime, RuntimeError, RuntimeId, Session, Tensor, TensorSpec,
     VerifiedVersion,
 };
 use std::fmt;
@@ -15,7 +15,7 @@ type Replace = dyn Fn(Vec<Tensor>) -> Result<Vec<Tensor>, RunError> + Send + Syn
 /// as a test demands.
 #[derive(Clone)]
 pub struct FakeRuntime {
-    inner: OnnxRuntime,
+    inner: RtenRuntime,
     id: RuntimeId,
     refusal: Option<Arc<dyn Fn() -> RuntimeError + Send + Sync>>,
     replace: Arc<Replace>,
@@ -28,7 +28,7 @@ impl FakeRuntime {
     #[must_use]
     pub fn new(name: &str) -> Self {
         Self {
-            inner: OnnxRuntime::new(),
+            inner: RtenRuntime::new(),
             id: RuntimeId::new(name, "1.2.3"),
             refusal: None,
             replace: Arc::new(Ok),

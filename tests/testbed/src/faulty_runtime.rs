@@ -2,7 +2,7 @@
 
 use crate::{LIMIT, until};
 use clarity::{
-    OnnxRuntime, RunError, Runtime, RuntimeError, RuntimeId, Session, Tensor, TensorData,
+    RtenRuntime, RunError, Runtime, RuntimeError, RuntimeId, Session, Tensor, TensorData,
     TensorSpec, VerifiedVersion, Work,
 };
 use std::num::NonZeroUsize;
@@ -41,7 +41,7 @@ pub struct FaultSwitch {
 /// Loads models with the real runtime. Each run of a session behaves as its switch is set.
 #[derive(Debug)]
 pub struct FaultyRuntime {
-    inner: OnnxRuntime,
+    inner: RtenRuntime,
     /// Whether runs wait for the session's own threads.
     is_queued: bool,
     /// Whether abandoned runs keep their threads.
@@ -106,7 +106,7 @@ impl FaultSwitch {
     #[must_use]
     pub fn runtime(&self) -> FaultyRuntime {
         FaultyRuntime {
-            inner: OnnxRuntime::new(),
+            inner: RtenRuntime::new(),
             is_queued: false,
             is_stubborn: false,
             only: None,
@@ -125,7 +125,7 @@ impl FaultSwitch {
     pub fn queued_runtime(&self, threads: usize) -> FaultyRuntime {
         let threads = NonZeroUsize::new(threads).expect("a session has at least one thread");
         FaultyRuntime {
-            inner: OnnxRuntime::new().threads(threads),
+            inner: RtenRuntime::new().threads(threads),
             is_queued: true,
             is_stubborn: false,
             only: None,

@@ -1,7 +1,7 @@
 //! Measures the peak memory of loading a model with verification, in a separate process.
 
 use crate::loads::{self, Published};
-use clarity::{OnnxRuntime, Runtime, Store, Version};
+use clarity::{RtenRuntime, Runtime, Store, Version};
 use clarity_benches::acceptance::{Bound, Line};
 use clarity_benches::memory;
 use clarity_benches::statistics::Spread;
@@ -42,11 +42,11 @@ pub(crate) fn measure(model: &Published, size: u64) -> Result<Option<Line>, Box<
 pub(crate) fn load(models: &Path) -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let small = loads::publish(directory.path(), 0)?;
-    let first = OnnxRuntime::new().load(small.store.open(&small.name, Version::FIRST)?)?;
+    let first = RtenRuntime::new().load(small.store.open(&small.name, Version::FIRST)?)?;
     black_box(first.inputs());
     let before = memory::peak(std::process::id())?;
     let version = Store::new(models).open(&"model".parse()?, Version::FIRST)?;
-    let session = OnnxRuntime::new().load(version)?;
+    let session = RtenRuntime::new().load(version)?;
     black_box(session.inputs());
     println!("{}", memory::peak(std::process::id())? - before);
     Ok(())

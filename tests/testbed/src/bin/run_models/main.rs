@@ -21,7 +21,7 @@ mod runtimes;
 use std::io::{self, BufReader, BufWriter, Write};
 use std::process::ExitCode;
 
-use clarity::OnnxRuntime;
+use clarity::RtenRuntime;
 
 use self::runner::Runner;
 use self::runtimes::Runtimes;
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         [] => serve(Runtimes::new()),
         ["--onnxruntime", library] => Runtimes::with_library(library.as_ref()).and_then(serve),
         ["--list-claims"] => {
-            let mut claims = OnnxRuntime::list_claims().into_iter();
+            let mut claims = RtenRuntime::list_claims().into_iter();
             claims.try_for_each(|claim| writeln!(io::stdout(), "{claim}"))
         }
         _ => Err(io::Error::other(format!(

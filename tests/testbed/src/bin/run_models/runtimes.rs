@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
-use clarity::{AutoRuntime, ClaimsCheck, OnnxRuntime, Runtime};
+use clarity::{AutoRuntime, ClaimsCheck, RtenRuntime, Runtime};
 
 use crate::frame::{RequestHeader, RuntimeName};
 
@@ -43,20 +43,20 @@ impl Runtimes {
         };
         Ok(match header.runtime {
             RuntimeName::Rten => Arc::new(rten(header)),
-            RuntimeName::OnnxRuntime => onnxruntime()?,
+            RuntimeName::RtenRuntime => onnxruntime()?,
             RuntimeName::Auto => Arc::new(AutoRuntime::new(Arc::new(rten(header)), onnxruntime()?)),
         })
     }
 }
 
 /// rten with the claims of a request.
-pub(crate) fn rten(header: &RequestHeader) -> OnnxRuntime {
+pub(crate) fn rten(header: &RequestHeader) -> RtenRuntime {
     let claims = match (header.claims, header.dropped) {
         (false, _) => ClaimsCheck::Off,
         (true, None) => ClaimsCheck::Whole,
         (true, Some(condition)) => ClaimsCheck::Without(condition),
     };
-    OnnxRuntime::new().threads(NonZeroUsize::MIN).claims(claims)
+    RtenRuntime::new().threads(NonZeroUsize::MIN).claims(claims)
 }
 
 #[cfg(feature = "onnxruntime")]

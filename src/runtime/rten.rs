@@ -61,7 +61,7 @@ const SPLIT_WEIGHTS: &str = "inside.data";
 // block other models. With only one thread per model, the requests to a model would run one after
 // the other.
 #[derive(Clone, Debug)]
-pub struct OnnxRuntime {
+pub struct RtenRuntime {
     threads: NonZeroUsize,
     claims: ClaimsCheck,
 }
@@ -79,7 +79,7 @@ pub enum ClaimsCheck {
     Off,
 }
 
-impl OnnxRuntime {
+impl RtenRuntime {
     /// A runtime whose sessions have one thread for each processor, but at most 4.
     pub fn new() -> Self {
         Self {
@@ -149,13 +149,13 @@ impl OnnxRuntime {
     }
 }
 
-impl Default for OnnxRuntime {
+impl Default for RtenRuntime {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Runtime for OnnxRuntime {
+impl Runtime for RtenRuntime {
     fn id(&self) -> RuntimeId {
         RuntimeId::new("rten", RTEN_VERSION)
     }
