@@ -180,11 +180,37 @@ fn other_threads(harmless: fn() -> Option<Pid>) -> io::Result<Vec<String>> {
     Ok(others)
 }
 
-/// Runs `test` in a forked process without other threads. Returns whether it returned `true`.
+/// Runs `test` in a forked process without other threads. Returns whether it returned `true`. The
+/// caller is a test of this binary, on the thread that bears the test's name.
+///
+/// Executes the binary for this test alone, and forks there: at a fork, the other tests could hold
+/// locks of the standard library, such as that of the panic hook.
 #[cfg(test)]
 pub(crate) fn in_process_with_one_thread(test: impl FnOnce() -> bool) -> bool {
-    // SAFETY: the child uses the C library, whose locks are usable there, and none of the test
-    // framework's locks.
+    const ALONE: &str = "CHAOS_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return in_fork(test);
+    }
+    let thread = thread::current();
+    let name = thread.name().expect("the thread bears the test's name");
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--test-threads=1", "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let has_passed = output.status.success() && text.contains("\ntest result: ok. 1 passed");
+    if !has_passed {
+        eprintln!("{text}{}", String::from_utf8_lossy(&output.stderr));
+    }
+    has_passed
+}
+
+/// Runs `test` in a fork of this process, whose other threads wait. Returns whether it returned
+/// `true`.
+#[cfg(test)]
+fn in_fork(test: impl FnOnce() -> bool) -> bool {
+    // SAFETY: the main thread of the test framework waits for this test, and holds no lock.
     let child = match unsafe { libc::fork() } {
         0 => {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(test));
@@ -193,10 +219,6 @@ pub(crate) fn in_process_with_one_thread(test: impl FnOnce() -> bool) -> bool {
         child => Pid::from_raw(child).expect("a child"),
     };
     let status = rustix::process::waitpid(Some(child), rustix::process::WaitOptions::empty());
-    status
-        .unwrap()
-        .expect("the child has ended")
-        .1
-        .exit_status()
-        == Some(0)
+    let (_, status) = status.unwrap().expect("the child has ended");
+    status.exit_status() == Some(0)
 }
