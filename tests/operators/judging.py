@@ -3,7 +3,7 @@
 import numpy as np
 
 import oracle
-from exceptions import exception
+from exceptions import exception, order_decides
 
 # Relative and absolute tolerance by datatype; other datatypes are compared exactly.
 TOLERANCES = {"float16": (2e-3, 2e-3), "float32": (1e-3, 1e-4), "float64": (1e-7, 1e-10)}
@@ -69,6 +69,8 @@ def judge(case, model, feeds, expected, found, ask_reference=True):
     reason = exception(case, expected, model)
     if reason:
         return "disputed", f"{reason}: {text}"
+    if same_form(expected, found) and order_decides(case, expected, found):
+        return "disputed", f"the order of multiplications decides: {text}"
     if ill_conditioned(case, expected, found):
         return "right", "ill-conditioned"
     # `onnx.reference` computes some old versions as it does the newest.

@@ -26,12 +26,15 @@ pub(super) fn long_shape(node: &NodeInContext<'_, '_>) -> Result<(), String> {
     }
 }
 
-/// No size is known to be 0.
+/// No size of an input is known to be 0.
 pub(super) fn not_empty(node: &NodeInContext<'_, '_>) -> Result<(), String> {
-    let sizes = input(node, 0).and_then(|value| value.shape.as_ref());
-    match sizes.is_some_and(|sizes| sizes.iter().any(|size| size.high < 1.0)) {
-        false => Ok(()),
-        true => Err("an empty tensor".to_owned()),
+    let is_empty = |position: &usize| {
+        let sizes = input(node, *position).and_then(|value| value.shape.as_ref());
+        sizes.is_some_and(|sizes| sizes.iter().any(|size| size.high < 1.0))
+    };
+    match (0..node.inputs.len()).find(is_empty) {
+        None => Ok(()),
+        Some(position) => Err(format!("an empty tensor in input {position}")),
     }
 }
 

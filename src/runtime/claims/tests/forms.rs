@@ -148,6 +148,17 @@ fn normalization_of_an_empty_tensor_is_refused() {
     }
 }
 
+/// Packs a matrix without rows into panels of no bytes.
+#[test]
+fn product_with_an_empty_matrix_is_refused() {
+    for (inner, by) in [(0, "rule not_empty"), (2, "")] {
+        let count = usize::try_from(inner * 3).unwrap();
+        let b = floats("b", &[inner, 3], &vec![1.0; count]);
+        let x = [value("x", DataType::FLOAT, &[4, inner])];
+        assert_refused(&x, node("MatMul", &["x", "b"], "y"), vec![b], by);
+    }
+}
+
 /// The smallest of no INT64 does not fit into 32 bits.
 #[test]
 fn extremum_of_an_empty_axis_of_int64_is_refused() {
