@@ -3,6 +3,7 @@
 mod file_path;
 mod file_table;
 mod nonfinite_outputs;
+mod timestamp;
 mod trial;
 
 use std::collections::BTreeMap;
@@ -14,6 +15,7 @@ use thiserror::Error;
 pub(crate) use self::file_path::MAX_DEPTH;
 pub use self::file_path::{FilePath, InvalidFilePath};
 pub use self::nonfinite_outputs::NonFiniteOutputs;
+pub(crate) use self::timestamp::Timestamp;
 use crate::sanitize::sanitize_for_log;
 use crate::{Digest, ModelName, RuntimeId, SecondOpinion, Version};
 
@@ -37,7 +39,8 @@ use crate::{Digest, ModelName, RuntimeId, SecondOpinion, Version};
 ///
 /// `probe` is optional. It names the file of a [`Probe`](crate::Probe) that the version must pass.
 /// `allow_nonfinite` is optional. It declares outputs that may hold NaN and infinite values: see
-/// [`NonFiniteOutputs`].
+/// [`NonFiniteOutputs`]. `allow_random` is optional. It is `true` if the model may draw random
+/// numbers.
 ///
 /// `output_ranks`, `unprobed`, `runtime` and `second_opinion` are optional, too: see the methods of
 /// these names.
@@ -65,6 +68,9 @@ pub struct Manifest {
         deserialize_with = "present"
     )]
     allow_nonfinite: Option<NonFiniteOutputs>,
+    /// Written only if true.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    allow_random: bool,
     /// Written only if the declaration of an output is overridden.
     #[serde(
         default,
@@ -103,11 +109,6 @@ pub enum Format {
     /// Open Neural Network Exchange.
     Onnx,
 }
-
-/// A time in RFC 3339 format, in UTC.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub(crate) struct Timestamp(String);
 
 /// The reason why a manifest is refused.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -217,6 +218,7 @@ impl Manifest {
             created_at,
             probe: None,
             allow_nonfinite: None,
+            allow_random: false,
             output_ranks: BTreeMap::new(),
             unprobed: None,
             runtime: None,
@@ -285,9 +287,14 @@ impl Manifest {
         self.allow_nonfinite.as_ref()
     }
 
+    /// Whether the model may draw random numbers, so that no two answers need to be equal.
+    pub fn allow_random(&self) -> bool {
+        self.allow_random
+    }
+
     /// The time of publication in RFC 3339 format, in UTC.
     pub fn created_at(&self) -> &str {
-        &self.created_at.0
+        self.created_at.as_str()
     }
 
     /// The size and digest of each file, by path.
@@ -321,6 +328,14 @@ impl Manifest {
         let is_empty = matches!(&outputs, NonFiniteOutputs::Named(names) if names.is_empty());
         Self {
             allow_nonfinite: (!is_empty).then_some(outputs),
+            ..self
+        }
+    }
+
+    /// The same manifest for a model that may draw random numbers.
+    pub(crate) fn with_randomness(self) -> Self {
+        Self {
+            allow_random: true,
             ..self
         }
     }
@@ -364,35 +379,6 @@ impl std::fmt::Display for Format {
         match self {
             Self::Onnx => f.write_str("onnx"),
         }
-    }
-}
-
-impl Timestamp {
-    pub(crate) fn at(moment: SystemTime) -> Self {
-        Self(humantime::format_rfc3339_seconds(moment).to_string())
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Timestamp {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        match humantime::parse_rfc3339(&text) {
-            Ok(_) => Ok(Self(text)),
-            Err(_) => Err(format!(
-                "expected a time in RFC 3339 form, in UTC, found {text:?}"
-            )),
-        }
-    }
-}
-
-impl From<Timestamp> for String {
-    fn from(timestamp: Timestamp) -> Self {
-        timestamp.0
     }
 }
 

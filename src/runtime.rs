@@ -38,8 +38,8 @@ pub(crate) use self::trial::{DEFAULT_WARM_UP, TrialOptions, TriedVersion, try_wi
 use crate::onnx::protobuf;
 use crate::panics::catch;
 use crate::{
-    NonFiniteOutputs, ProbeError, RunError, RuntimeId, SecondOpinion, Session, TensorSpec,
-    VerifiedVersion,
+    Manifest, NonFiniteOutputs, ProbeError, RunError, RuntimeId, SecondOpinion, Session,
+    TensorSpec, VerifiedVersion,
 };
 
 /// The upper limit of the default number of threads of a session. A caller can set more threads.
@@ -103,8 +103,14 @@ pub enum RuntimeError {
         /// Whether ONNX Runtime may compute the model, and has not been asked.
         may_be_computed: bool,
     },
-    /// The runtime is known to compute a node of the model wrongly, or at random.
-    #[error("{runtime} is known to compute wrongly or at random {refused}")]
+    /// A node of the model can draw random numbers, and the manifest does not
+    /// [allow](crate::Manifest::allow_random) it.
+    #[error(
+        "the model can draw random numbers: {0}: if answers to the same request may differ, publish the version with `clarity add --allow-random`"
+    )]
+    Random(Box<RefusedNode>),
+    /// The runtime is known to compute a node of the model wrongly.
+    #[error("{runtime} is known to compute wrongly {refused}")]
     Excepted {
         /// The name and the version of the runtime.
         runtime: Box<RuntimeId>,
@@ -155,6 +161,19 @@ impl RuntimeError {
         Self::Unclaimed {
             refused: Box::new(refused),
             may_be_computed: may_know() && !is_exception(),
+        }
+    }
+
+    /// Checks that no node of `model` draws random numbers, unless the manifest allows it.
+    fn check_randomness(manifest: &Manifest, model: &[u8]) -> Result<(), Self> {
+        if manifest.allow_random() {
+            return Ok(());
+        }
+        // The runtime reports bytes that are no model.
+        let random = claims::random_nodes(model).unwrap_or_default();
+        match RefusedNode::first_of(&random) {
+            Some(refused) => Err(Self::Random(Box::new(refused))),
+            None => Ok(()),
         }
     }
 

@@ -49,6 +49,10 @@ pub(super) struct Add {
     /// model
     #[arg(long, value_name = "OUTPUT")]
     allow_nonfinite: Vec<String>,
+    /// The model may draw random numbers, such as `RandomNormal`, so two answers to a request
+    /// differ. Without this flag, such a model is refused. ONNX Runtime alone runs it
+    #[arg(long)]
+    allow_random: bool,
     /// Override the number of dimensions of an output that the model declares wrongly; `any` if the
     /// number varies. May be repeated
     #[arg(long = "output-rank", value_name = "OUTPUT=RANK")]
@@ -70,6 +74,9 @@ impl Add {
         let mut staged = self.models.store()?.stage(&self.name, &entry, &files)?;
         if !self.allow_nonfinite.is_empty() {
             staged.allow_nonfinite(NonFiniteOutputs::of(&self.allow_nonfinite))?;
+        }
+        if self.allow_random {
+            staged.allow_random()?;
         }
         let output_ranks = ranks(&self.output_ranks)?;
         if !output_ranks.is_empty() {
@@ -188,9 +195,14 @@ fn published(manifest: &Manifest) -> String {
     let allowed = allowed.map_or_else(String::new, |outputs| {
         format!(", may be NaN or infinite: {outputs}")
     });
+    let random = if manifest.allow_random() {
+        ", may draw random numbers"
+    } else {
+        ""
+    };
     let entry = manifest.entry();
     let mut text = format!(
-        "published {model} {version}: {files} file(s), {bytes} bytes, SHA-256 of {entry} {digest}{allowed}\n"
+        "published {model} {version}: {files} file(s), {bytes} bytes, SHA-256 of {entry} {digest}{allowed}{random}\n"
     );
     if let Some(probe) = manifest.probe() {
         let digest = manifest.files()[probe].sha256;

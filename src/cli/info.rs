@@ -92,6 +92,9 @@ impl VersionDetails {
         if let Some(outputs) = manifest.and_then(Manifest::allow_nonfinite) {
             let _ = writeln!(text, "  outputs that may be NaN or infinite: {outputs}");
         }
+        if manifest.is_some_and(Manifest::allow_random) {
+            let _ = writeln!(text, "  may draw random numbers");
+        }
         if let Some(runtime) = manifest.and_then(Manifest::runtime) {
             let runtime = sanitize_for_log(runtime);
             let _ = writeln!(text, "  runtime: {runtime}, when it was published");

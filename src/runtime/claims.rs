@@ -42,6 +42,7 @@ mod condition;
 mod exceptions;
 mod hazards;
 mod parser;
+mod randomness;
 mod rules;
 
 use std::collections::HashMap;
@@ -50,6 +51,7 @@ use std::sync::LazyLock;
 pub(crate) use self::check::Unmet;
 use self::condition::Condition;
 pub(crate) use self::exceptions::{exceptions, may_be_computed_by_onnxruntime};
+pub(crate) use self::randomness::random_nodes;
 pub(crate) use self::rules::is_inexact_division;
 use crate::onnx::{ElementType, ExternalFiles, InputLimits, LIMITS, Model, UnreadableGraph};
 

@@ -2,7 +2,6 @@
 
 mod difference;
 mod drawn_input;
-mod random_operator;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use tokio::time::Instant;
 
 use self::difference::{Difference, difference};
 use self::drawn_input::InputSource;
-use self::random_operator::random_operator;
+use super::claims::random_nodes;
 use super::{Runtime, load};
 use crate::panics::catch;
 use crate::sanitize::sanitize_for_log;
@@ -46,9 +45,10 @@ pub(super) fn compare(
 ) -> SecondOpinion {
     let manifest = version.manifest();
     let entry = version.files().get(manifest.entry());
-    if let Some(operator) = entry.and_then(|model| random_operator(model)) {
+    let random = entry.and_then(|model| random_nodes(model).ok());
+    if let Some(node) = random.unwrap_or_default().into_iter().next() {
         return SecondOpinion::Random {
-            operator: sanitize_for_log(operator),
+            operator: sanitize_for_log(node.operator),
         };
     }
     let (runtime, digest) = (second.id(), manifest.digest());

@@ -31,7 +31,7 @@ use crate::{Digest, RuntimeId, VerifiedVersion};
 /// fewer times, and each run uses several threads.
 ///
 /// A model is refused if it has a form of an operator that ONNX Runtime is known to compute
-/// wrongly, or an operator that is random: [`RuntimeError::Excepted`].
+/// wrongly: [`RuntimeError::Excepted`].
 ///
 /// ONNX Runtime is C++: a fault in it can end this process. [`Vetting`](crate::Vetting) in a child
 /// process finds models that crash when they load or run for the first time.
@@ -96,6 +96,7 @@ impl Runtime for OnnxRuntimeLibrary {
         let declared = DeclaredTensors::read(&model)?;
         // The crate `ort` panics at some types that are no tensors.
         declared.check_types()?;
+        RuntimeError::check_randomness(&manifest, &model)?;
         RuntimeError::check_exceptions(self.id(), &model)?;
         let mut session =
             OnnxRuntimeSession::load(&self.loaded.environment, model, &declared, self.threads)?;

@@ -29,6 +29,8 @@ pub enum RefusalKind {
     Unloadable,
     /// The runtime does not compute a node of the model rightly for all values.
     Unclaimed,
+    /// A node of the model draws random numbers.
+    Random,
     /// The server cannot serve an input or output of the model.
     Unservable,
     /// The runtime panicked during the load.
@@ -41,6 +43,7 @@ impl RefusalKind {
         match self {
             Self::Unloadable => "unloadable",
             Self::Unclaimed => "unclaimed",
+            Self::Random => "random",
             Self::Unservable => "unservable",
             Self::Panicked => "panicked",
         }
@@ -51,6 +54,7 @@ impl RefusalKind {
         match error {
             RuntimeError::Unloadable(_) => Some(Self::Unloadable),
             RuntimeError::Unclaimed { .. } | RuntimeError::Excepted { .. } => Some(Self::Unclaimed),
+            RuntimeError::Random(_) => Some(Self::Random),
             RuntimeError::Unservable { .. } => Some(Self::Unservable),
             RuntimeError::Panicked(_) => Some(Self::Panicked),
             RuntimeError::NoRuntime(_)

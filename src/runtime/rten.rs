@@ -164,6 +164,7 @@ impl Runtime for RtenRuntime {
         let (manifest, mut files) = version.into_parts();
         let model = files.remove(manifest.entry()).unwrap_or_default();
         let declared = DeclaredTensors::read(&model)?;
+        RuntimeError::check_randomness(&manifest, &model)?;
         let probe = manifest.probe();
         let external = files.into_iter().filter(|(path, _)| Some(path) != probe);
         let external: Vec<_> = external.collect();

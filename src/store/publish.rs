@@ -216,6 +216,16 @@ impl Staged {
         self.write_manifest()
     }
 
+    /// Declares in the manifest that the model may draw random numbers.
+    ///
+    /// # Errors
+    ///
+    /// [`PublishError::Io`].
+    pub fn allow_random(&mut self) -> Result<(), PublishError> {
+        self.manifest = self.manifest.clone().with_randomness();
+        self.write_manifest()
+    }
+
     /// Publishes the version with one rename, then syncs the model's directory. Concurrent
     /// publications get distinct version numbers.
     ///

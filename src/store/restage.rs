@@ -58,6 +58,9 @@ impl Store {
         if let Some(outputs) = manifest.allow_nonfinite() {
             staged.allow_nonfinite(outputs.clone())?;
         }
+        if manifest.allow_random() {
+            staged.allow_random()?;
+        }
         Ok(staged)
     }
 }

@@ -47,6 +47,8 @@ mod policy;
 mod probe;
 mod quarantine;
 mod queue;
+#[cfg(feature = "onnxruntime")]
+mod randomness;
 mod readiness;
 mod real_time;
 mod refusals;

@@ -229,13 +229,13 @@ async fn version_without_the_right_declaration_is_refused() {
     }
 }
 
-fn run(models: &Path, args: &[&str]) -> Output {
+pub(super) fn run(models: &Path, args: &[&str]) -> Output {
     let mut command = command(CLARITY);
     command.args(args).arg("--models").arg(models);
     command.output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(super) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
 }
 

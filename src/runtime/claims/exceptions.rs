@@ -1,23 +1,13 @@
-//! The forms of operators that ONNX Runtime 1.32 is known to compute wrongly, or at random.
+//! The forms of operators that ONNX Runtime 1.32 is known to compute wrongly.
 //!
 //! ONNX Runtime has no claims: it follows the standard, except for these forms. Each was measured.
 
 use super::check::{Unmet, unmet};
 use super::rules::whole_sizes;
 use crate::onnx::{
-    AttributeValue, ElementType, InputLimits, Interval, Model, NodeInContext, Observer, Value,
+    AttributeValue, ElementType, InputLimits, Model, NodeInContext, Observer, Value,
 };
 use crate::onnx::{Inference, UnreadableGraph};
-
-/// The operators that give another answer in each run.
-pub(super) const RANDOM: [&str; 6] = [
-    "Bernoulli",
-    "Multinomial",
-    "RandomNormal",
-    "RandomNormalLike",
-    "RandomUniform",
-    "RandomUniformLike",
-];
 
 /// The datatypes FLOAT, FLOAT16, DOUBLE and BFLOAT16.
 const FLOATING_POINT: [ElementType; 4] = [
@@ -88,12 +78,6 @@ fn check(node: &NodeInContext<'_, '_>) -> Result<(), String> {
         }
         // Integers go through FP32.
         "Shrink" if !is_floating_point(node) => Err("expected a floating-point number".to_owned()),
-        "Dropout" if trains(node) => {
-            Err("expected training_mode = false, found a random mask".to_owned())
-        }
-        operator if RANDOM.contains(&operator) => {
-            Err("expected an operator without randomness".to_owned())
-        }
         _ => Ok(()),
     }
 }
@@ -158,10 +142,4 @@ fn is_floating_point(node: &NodeInContext<'_, '_>) -> bool {
     let value = node.inputs.first().and_then(|input| input.as_deref());
     let element = value.and_then(|value| value.element);
     element.is_none_or(|element| FLOATING_POINT.contains(&element))
-}
-
-/// Whether the third input of a dropout can be true.
-fn trains(node: &NodeInContext<'_, '_>) -> bool {
-    let mode = node.inputs.get(2).and_then(|input| input.as_deref());
-    mode.is_some_and(|mode| !mode.is_constant || mode.range() != Interval::of(0.0))
 }

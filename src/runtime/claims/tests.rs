@@ -1,5 +1,6 @@
 mod exceptions;
 mod forms;
+mod randomness;
 
 use clarity_testbed::onnx::{
     DataType, NodeProto, TensorProto, ValueInfoProto, model_with_weights, node, value,

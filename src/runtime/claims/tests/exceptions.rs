@@ -1,4 +1,4 @@
-//! Forms that ONNX Runtime computes wrongly, or at random.
+//! Forms that ONNX Runtime computes wrongly.
 
 use super::*;
 
@@ -68,32 +68,6 @@ fn blocks_of_texts_are_found() {
     }
 }
 
-#[test]
-fn random_operators_are_found() {
-    let x = || vec![value("x", DataType::FLOAT, &[3])];
-    for operator in super::super::exceptions::RANDOM {
-        assert_found(x(), node(operator, &["x"], "y"), "randomness");
-    }
-    let dropout = |training: bool| {
-        let constant =
-            |name: &str, data_type, int32_data: Vec<i32>, float_data: Vec<f32>| TensorProto {
-                data_type: Some(data_type),
-                int32_data,
-                float_data,
-                name: Some(name.to_owned()),
-                ..Default::default()
-            };
-        let weights = vec![
-            constant("ratio", DataType::FLOAT, Vec::new(), vec![0.5]),
-            constant("mode", DataType::BOOL, vec![training.into()], Vec::new()),
-        ];
-        found(x(), node("Dropout", &["x", "ratio", "mode"], "y"), weights)
-    };
-    assert_eq!(dropout(false), Vec::<String>::new());
-    assert_eq!(dropout(true).len(), 1);
-    assert_found(x(), node("Dropout", &["x"], "y"), "");
-}
-
 /// A refusal of rten names ONNX Runtime only if ONNX Runtime may compute the model.
 #[test]
 fn remedy_is_named_where_there_is_one() {
@@ -104,7 +78,6 @@ fn remedy_is_named_where_there_is_one() {
     };
     for (operator, domain, has_remedy) in [
         ("Hardmax", "", true),
-        ("RandomNormalLike", "", false),
         ("Hardmax", "example.org", false),
         ("Gelu", "com.microsoft", true),
     ] {

@@ -231,7 +231,9 @@ impl Failure {
             }
             other => {
                 let stage = match other {
-                    RuntimeError::Unclaimed { .. } | RuntimeError::Excepted { .. } => Stage::Claims,
+                    RuntimeError::Unclaimed { .. }
+                    | RuntimeError::Random(_)
+                    | RuntimeError::Excepted { .. } => Stage::Claims,
                     _ => Stage::Load,
                 };
                 Self::new(Outcome::Refused, stage, other.to_string())
