@@ -92,6 +92,7 @@ def precise_ways(case, model, feeds):
         yield lambda: oracle.onnxruntime_answer(parts, feeds)
     if any(a.dtype == np.float32 for a in [*feeds.values(), *case.constants.values()]):
         yield lambda: oracle.precise_answer(model, feeds)
+        yield lambda: oracle.precise_reference_answer(model, feeds)
 
 
 def as_precise(found, expected, precise):

@@ -1,10 +1,13 @@
 //! Conditions that no other condition of the language can express.
 
+mod scales;
 mod sizes;
 
-pub(super) use self::sizes::whole_sizes;
+pub(super) use self::scales::whole_sizes;
+use self::scales::{exact_scales, resized_axes};
 use self::sizes::{
-    few_axes, long_shape, no_empty_integers, not_empty, single_zero_points, vector_product,
+    covering_windows, few_axes, long_shape, no_empty_integers, not_empty, single_zero_points,
+    vector_product,
 };
 use crate::onnx::{ElementType, Interval, NodeInContext, Value};
 
@@ -20,6 +23,7 @@ pub(super) struct Rule {
 const RULES: &[Rule] = &[
     Rule::new("cast_in_range", Some("to"), cast_in_range),
     Rule::new("constant_rank", None, constant_rank),
+    Rule::new("covering_windows", None, covering_windows),
     Rule::new("divisor", None, divisor),
     Rule::new("exact_bytes", None, exact_bytes),
     Rule::new("exact_reciprocal", None, exact_reciprocal),
@@ -33,6 +37,7 @@ const RULES: &[Rule] = &[
     Rule::new("not_empty", None, not_empty),
     Rule::new("pads_unless_valid", Some("pads"), pads_unless_valid),
     Rule::new("plain_kernel", None, plain_kernel),
+    Rule::new("resized_axes", None, resized_axes),
     Rule::new("single_zero_points", None, single_zero_points),
     Rule::new("steps_with_axes", None, steps_with_axes),
     Rule::new("vector_product", None, vector_product),
@@ -239,42 +244,6 @@ fn exact_reciprocal(node: &NodeInContext<'_, '_>) -> Result<(), String> {
             Some(number) => Err(number.to_string()),
         },
         None => Err("a computed scale, or many".to_owned()),
-    }
-}
-
-/// The scales of a nearest resize are constant, and their reciprocals exact.
-fn exact_scales(node: &NodeInContext<'_, '_>) -> Result<(), String> {
-    if node
-        .node
-        .text("mode")
-        .is_some_and(|mode| mode != b"nearest")
-    {
-        return Ok(());
-    }
-    let position = if node.node.operator == "Upsample" {
-        1
-    } else {
-        2
-    };
-    let scales = match input(node, position).map(|value| value.numbers().ok_or(value)) {
-        Some(Ok(scales)) if !scales.is_empty() => scales,
-        Some(Err(_)) => return Err("computed scales".to_owned()),
-        _ => {
-            // The sizes are proportional if both are known.
-            let before = input(node, 0).and_then(|value| value.shape.clone());
-            let after = input(node, 3).and_then(|value| value.each.clone());
-            let (Some(before), Some(after)) = (before, after) else {
-                return Err("computed sizes".to_owned());
-            };
-            let scale =
-                |(before, after): (&Interval, &Interval)| Some(after.single()? / before.single()?);
-            let scales: Option<Vec<f64>> = before.iter().zip(&after).map(scale).collect();
-            scales.ok_or("sizes of an unknown ratio")?
-        }
-    };
-    match scales.iter().find(|scale| !is_power_of_two(**scale)) {
-        None => Ok(()),
-        Some(scale) => Err(format!("the scale {scale}")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Conditions on ranks and sizes.
 
 use super::input;
-use crate::onnx::{ElementType, Interval, NodeInContext, Value};
+use crate::onnx::{ElementType, NodeInContext, Value};
 
 /// The kernel has at most two axes.
 pub(super) fn few_axes(node: &NodeInContext<'_, '_>) -> Result<(), String> {
@@ -9,6 +9,30 @@ pub(super) fn few_axes(node: &NodeInContext<'_, '_>) -> Result<(), String> {
         0..=2 => Ok(()),
         axes => Err(format!("a kernel of {axes} axes")),
     }
+}
+
+/// With `auto_pad` SAME, a window covers at least its stride without one element.
+// A smaller window means a negative padding, which some runtimes apply and some leave out.
+pub(super) fn covering_windows(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    let padding = node.node.text("auto_pad").unwrap_or(b"NOTSET");
+    let strides = node.node.integers("strides").unwrap_or(&[]);
+    if !padding.starts_with(b"SAME") || strides.iter().all(|stride| *stride <= 2) {
+        return Ok(());
+    }
+    let dilations = node.node.integers("dilations").unwrap_or(&[]);
+    let weights = input(node, 1).and_then(|weights| weights.shape.as_ref());
+    for (axis, stride) in strides.iter().enumerate() {
+        let size = match node.node.integers("kernel_shape") {
+            Some(sizes) => sizes.get(axis).map(|size| *size as f64),
+            None => weights.and_then(|sizes| Some(sizes.get(axis + 2)?.low)),
+        };
+        let size = size.ok_or("a window of an unknown size")?;
+        let dilation = dilations.get(axis).copied().unwrap_or(1) as f64;
+        if (size - 1.0) * dilation + 2.0 < *stride as f64 {
+            return Err(format!("a window of {size} with a stride of {stride}"));
+        }
+    }
+    Ok(())
 }
 
 /// The new shape is constant, or not known to be shorter than the old one.
@@ -92,30 +116,4 @@ fn lanes(factor: Option<&Value>, from_end: usize) -> Option<f64> {
         1 => Some(1.0),
         rank => sizes.get(rank - from_end)?.single(),
     }
-}
-
-/// With `align_corners`, each size times its scale is a whole number.
-// The standard places the last corner by the product before it is rounded down, and the runtimes by
-// the rounded one.
-pub(in crate::runtime::claims) fn whole_sizes(node: &NodeInContext<'_, '_>) -> Result<(), String> {
-    let transformation = node.node.text("coordinate_transformation_mode");
-    let scales = input(node, 2).filter(|scales| {
-        let sizes = scales.shape.as_deref();
-        !matches!(sizes, Some([size]) if *size == Interval::of(0.0))
-    });
-    let (Some(b"align_corners"), Some(scales)) = (transformation, scales) else {
-        return Ok(());
-    };
-    let numbers = scales.numbers().ok_or("computed scales")?;
-    let whole = |number: f64| number.fract() == 0.0;
-    // The attribute `axes` selects other sizes.
-    let sizes = input(node, 0).filter(|_| node.node.attribute("axes").is_none());
-    let sizes = sizes.and_then(|value| value.shape.as_ref());
-    for (axis, scale) in numbers.into_iter().enumerate() {
-        let size = sizes.and_then(|sizes| sizes.get(axis)?.single());
-        if !whole(scale) && !size.is_some_and(|size| whole(size * scale)) {
-            return Err(format!("the scale {scale} along axis {axis}"));
-        }
-    }
-    Ok(())
 }

@@ -203,6 +203,55 @@ fn resize_to_a_rounded_size_with_aligned_corners_is_refused() {
     }
 }
 
+/// The size 3 stays 3 by a scale of 1.25, and the places of the elements do not.
+#[test]
+fn resize_that_keeps_the_size_of_an_axis_is_refused() {
+    for (size, scale, by) in [
+        (3, 1.25, "rule resized_axes"),
+        (4, 1.25, ""),
+        (clarity_testbed::onnx::OPEN, 1.25, "rule resized_axes"),
+        (clarity_testbed::onnx::OPEN, 2.0, ""),
+        (clarity_testbed::onnx::OPEN, 1.0, ""),
+        (clarity_testbed::onnx::OPEN, 0.75, ""),
+    ] {
+        let x = value("x", DataType::FLOAT, &[1, 1, size, size]);
+        let scales = floats("scales", &[4], &[1.0, 1.0, scale, scale]);
+        let resize = node("Resize", &["x", "", "scales"], "y");
+        let resize = with(resize, "mode", text("linear"));
+        assert_refused(&[x], resize, vec![scales], by);
+    }
+    let inputs = [
+        value("x", DataType::FLOAT, &[1, 1, 4, 4]),
+        value("scales", DataType::FLOAT, &[4]),
+    ];
+    let resize = node("Resize", &["x", "", "scales"], "y");
+    let resize = with(resize, "mode", text("linear"));
+    assert_refused(&inputs, resize, Vec::new(), "rule resized_axes");
+}
+
+/// Of 12 elements, ONNX Runtime begins a window of 1 with a stride of 4 at the second one.
+#[test]
+fn window_that_leaves_a_gap_is_refused() {
+    for (size, stride, by) in [(1, 4, "rule covering_windows"), (1, 2, ""), (3, 4, "")] {
+        for padding in ["SAME_UPPER", "SAME_LOWER"] {
+            let count = usize::try_from(size).unwrap();
+            let weights = floats("w", &[1, 1, size], &vec![1.0; count]);
+            let x = || vec![value("x", DataType::FLOAT, &[1, 1, 12])];
+            for (operator, inputs) in [("Conv", &["x", "w"][..]), ("AveragePool", &["x"])] {
+                let node = with(node(operator, inputs, "y"), "auto_pad", text(padding));
+                let node = with(node, "kernel_shape", integers(&[size]));
+                let node = with(node, "strides", integers(&[stride]));
+                // A lower padding that is not replaced has no claim.
+                let by = match (by.is_empty(), padding) {
+                    (false, "SAME_LOWER") => "auto_pad in",
+                    _ => by,
+                };
+                assert_refused(&x(), node, vec![weights.clone()], by);
+            }
+        }
+    }
+}
+
 /// rten's optimiser adds a vector to a product of matrices in one node, for each column.
 #[test]
 fn bias_of_another_size_turns_the_optimiser_off() {
