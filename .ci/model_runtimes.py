@@ -27,9 +27,10 @@ import onnxruntime
 
 from compared_outputs import difference
 from exported_models import exported
-from model_files import FILES, download, drawn
+from model_files import FILES, drawn
 from model_runner import ModelRunner
 from python_runner import PythonRunner, library
+from wheels import download
 
 # The runtimes by column: the options of a request.
 COLUMNS = {

