@@ -52,7 +52,11 @@ impl Observer for ExceptionSearch {
 }
 
 fn check(node: &NodeInContext<'_, '_>) -> Result<(), String> {
-    if node.is_function || !node.node.domain.is_empty() {
+    if node.is_function {
+        return Ok(());
+    }
+    some_factors(node)?;
+    if !node.node.domain.is_empty() {
         return Ok(());
     }
     let has_input = |position: usize| matches!(node.inputs.get(position), Some(Some(_)));
@@ -79,6 +83,44 @@ fn check(node: &NodeInContext<'_, '_>) -> Result<(), String> {
         // Integers go through FP32.
         "Shrink" if !is_floating_point(node) => Err("expected a floating-point number".to_owned()),
         _ => Ok(()),
+    }
+}
+
+/// The sums of a product of integers have at least one term.
+// A sum of no terms is never written, so it holds bytes of earlier requests.
+fn some_factors(node: &NodeInContext<'_, '_>) -> Result<(), String> {
+    // The input, and the place of its axis from the beginning, or from the end.
+    let factors = match (node.node.domain, node.node.operator) {
+        ("", "MatMulInteger") => [(0, -1), (1, -2)],
+        ("", "QLinearMatMul") => [(0, -1), (3, -2)],
+        ("", "ConvInteger") => [(0, 1), (1, 1)],
+        ("", "QLinearConv") => [(0, 1), (3, 1)],
+        ("com.microsoft", "MatMulIntegerToFloat" | "DynamicQuantizeMatMul") => [(0, -1), (1, -2)],
+        ("com.microsoft", "QGemm") => {
+            let is_transposed = |name| node.node.integer(name).is_some_and(|flag| flag != 0);
+            let column = if is_transposed("transA") { -2 } else { -1 };
+            let row = if is_transposed("transB") { -1 } else { -2 };
+            [(0, column), (3, row)]
+        }
+        _ => return Ok(()),
+    };
+    let has_some = |(input, axis): (usize, isize)| {
+        let value = node.inputs.get(input).and_then(|input| input.as_deref());
+        let Some(sizes) = value.and_then(|value| value.shape.as_ref()) else {
+            return false;
+        };
+        let axis = match axis {
+            // A vector is one row, or one column.
+            -2 if sizes.len() == 1 => Some(0),
+            ..0 => sizes.len().checked_add_signed(axis),
+            _ => usize::try_from(axis).ok(),
+        };
+        let size = axis.and_then(|axis| sizes.get(axis));
+        size.is_some_and(|size| size.low >= 1.0)
+    };
+    match factors.into_iter().any(has_some) {
+        true => Ok(()),
+        false => Err("expected sums of at least one product".to_owned()),
     }
 }
 

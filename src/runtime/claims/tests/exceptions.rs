@@ -1,5 +1,7 @@
 //! Forms that ONNX Runtime computes wrongly.
 
+use clarity_testbed::onnx::OPEN;
+
 use super::*;
 
 fn found(inputs: Vec<ValueInfoProto>, node: NodeProto, weights: Vec<TensorProto>) -> Vec<String> {
@@ -54,7 +56,7 @@ fn blocks_of_texts_are_found() {
         (&[2, 3], -1, ""),
         (&[2, 3, 1], -2, ""),
         (&[3], 0, ""),
-        (&[2, clarity_testbed::onnx::OPEN], 0, "blocks of"),
+        (&[2, OPEN], 0, "blocks of"),
     ] {
         let inputs = |datatype| {
             vec![
@@ -65,6 +67,50 @@ fn blocks_of_texts_are_found() {
         let gather = with(node("Gather", &["x", "i"], "y"), "axis", integer(axis));
         assert_found(inputs(DataType::STRING), gather.clone(), expected);
         assert_found(inputs(DataType::FLOAT), gather, "");
+    }
+}
+
+/// ONNX Runtime does not write sums of no products.
+#[test]
+fn integer_product_of_empty_matrices_is_found() {
+    let constant = |name: &str, data_type, shape: &[i64]| TensorProto {
+        dims: shape.to_vec(),
+        data_type: Some(data_type),
+        int32_data: vec![1; usize::try_from(shape.iter().product::<i64>()).unwrap()],
+        name: Some(name.to_owned()),
+        ..Default::default()
+    };
+    let matrices = |operator, inner| {
+        let inputs = vec![
+            value("x", DataType::UINT8, &[9, OPEN]),
+            value("shape", DataType::INT64, &[2]),
+        ];
+        // The sizes of the first factor are not known.
+        let first = node("Reshape", &["x", "shape"], "a");
+        let product = node(operator, &["a", "b"], "y");
+        let second = constant("b", DataType::UINT8, &[inner, 3]);
+        (inputs, vec![first, product], vec![second])
+    };
+    let images = |operator, channels| {
+        let weights = vec![
+            constant("x", DataType::UINT8, &[1, channels, 5, 5]),
+            constant("w", DataType::UINT8, &[4, channels, 3, 3]),
+        ];
+        (Vec::new(), vec![node(operator, &["x", "w"], "y")], weights)
+    };
+    let is_found = |(inputs, nodes, weights): (_, Vec<NodeProto>, _)| {
+        let output = value("y", DataType::INT32, &[1]);
+        let model = model_with_weights(inputs, nodes, vec![output], weights);
+        !exceptions(&model).unwrap().is_empty()
+    };
+    for (size, expected) in [(0, true), (4, false)] {
+        assert_eq!(is_found(matrices("MatMulInteger", size)), expected);
+        assert_eq!(is_found(images("ConvInteger", size)), expected);
+        let (inputs, mut nodes, weights) = matrices("DynamicQuantizeMatMul", size);
+        nodes[1].domain = Some("com.microsoft".to_owned());
+        assert_eq!(is_found((inputs, nodes, weights)), expected);
+        // Sums of floating-point numbers begin at 0.
+        assert!(!is_found(matrices("MatMul", size)));
     }
 }
 

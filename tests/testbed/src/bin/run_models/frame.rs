@@ -44,7 +44,7 @@ pub(crate) struct RequestHeader {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum RuntimeName {
     Rten,
-    RtenRuntime,
+    OnnxRuntime,
     Auto,
 }
 

@@ -43,7 +43,7 @@ impl Runtimes {
         };
         Ok(match header.runtime {
             RuntimeName::Rten => Arc::new(rten(header)),
-            RuntimeName::RtenRuntime => onnxruntime()?,
+            RuntimeName::OnnxRuntime => onnxruntime()?,
             RuntimeName::Auto => Arc::new(AutoRuntime::new(Arc::new(rten(header)), onnxruntime()?)),
         })
     }
