@@ -5,6 +5,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
+from onnx import TensorProto, helper
 
 import drawing
 import judging
@@ -74,9 +75,42 @@ class JudgingTests(unittest.TestCase):
     def test_integers_are_exact(self):
         self.assertIsNotNone(judging.difference([np.array([2**40])], [np.array([2**40 + 1])]))
 
+    def test_operator_without_double_is_computed_in_float(self):
+        nodes = [
+            helper.make_node("Asinh", ["x"], ["a"]),
+            helper.make_node("Add", ["a", "x"], ["y"]),
+        ]
+        x, y = (
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [3]) for name in ("x", "y")
+        )
+        graph = helper.make_graph(nodes, "g", [x], [y])
+        opsets = [helper.make_opsetid("", 17)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+        found = oracle.precise_answer(model, {"x": np.array([0, 1, 1e4], np.float32)})
+        expected = np.array([0, 1.8813736, 10009.903], np.float32)
+        self.assertIsNone(judging.difference(found, [expected]))
+
+    def test_instance_normalization_keeps_its_digits_in_double(self):
+        node = helper.make_node("InstanceNormalization", ["x", "s", "b"], ["y"], epsilon=0.0)
+        x, y = (
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1, 4]) for name in ("x", "y")
+        )
+        ones = [
+            helper.make_tensor(name, TensorProto.FLOAT, [1], [value])
+            for name, value in (("s", 1), ("b", 0))
+        ]
+        for version in (13, 18):
+            graph = helper.make_graph([node], "g", [x], [y], ones)
+            opsets = [helper.make_opsetid("", version)]
+            model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+            parts = oracle.with_double_instance_normalization(model)
+            far = np.array([[[9999, 10001, 9999, 10001]]], np.float32)
+            (found,) = oracle.onnxruntime_answer(parts, {"x": far})
+            np.testing.assert_allclose(found, [[[-1, 1, -1, 1]]], 1e-6)
+
     def test_double_model_has_no_float(self):
         _, model, _ = drawn(0, "Tanh")
-        wide = oracle.widened(model)
+        wide = oracle.widened(model, ())
         self.assertFalse([i for i in wide.graph.input if i.type.tensor_type.elem_type == 1])
 
 
