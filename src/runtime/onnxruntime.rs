@@ -8,6 +8,7 @@ mod values;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
+use std::sync::Arc;
 
 pub use self::library::LibraryError;
 use self::library::LoadedLibrary;
@@ -15,6 +16,7 @@ use self::session::OnnxRuntimeSession;
 use super::declared_tensors::DeclaredTensors;
 use super::default_threads;
 use super::manifest_outputs::declare_outputs;
+use super::session_threads::IdleThreads;
 use super::weights::verified_model;
 use super::{Runtime, RuntimeError};
 use crate::sanitize::sanitize_for_log;
@@ -41,6 +43,7 @@ use crate::{Digest, RuntimeId, VerifiedVersion};
 pub struct OnnxRuntimeLibrary {
     loaded: LoadedLibrary,
     threads: NonZeroUsize,
+    idle_threads: Arc<IdleThreads>,
 }
 
 impl OnnxRuntimeLibrary {
@@ -60,6 +63,7 @@ impl OnnxRuntimeLibrary {
         Ok(Self {
             loaded: library::load(path, expected)?,
             threads: default_threads(),
+            idle_threads: Arc::default(),
         })
     }
 
@@ -98,8 +102,11 @@ impl Runtime for OnnxRuntimeLibrary {
         declared.check_types()?;
         RuntimeError::check_randomness(&manifest, &model)?;
         RuntimeError::check_exceptions(self.id(), &model)?;
-        let mut session =
-            OnnxRuntimeSession::load(&self.loaded.environment, model, &declared, self.threads)?;
+        let environment = &self.loaded.environment;
+        let (threads, idle_threads) = (self.threads, Arc::clone(&self.idle_threads));
+        let session =
+            OnnxRuntimeSession::load(environment, model, &declared, threads, idle_threads);
+        let mut session = session?;
         declare_outputs(session.outputs_mut(), &manifest)?;
         Ok(Box::new(session))
     }

@@ -18,7 +18,7 @@ use super::declared_tensors::DeclaredTensors;
 use super::default_threads;
 use super::manifest_outputs::declare_outputs;
 use super::rewrite::{self, NewNames};
-use super::session_threads::SessionThreads;
+use super::session_threads::{IdleThreads, SessionThreads};
 use super::weights::{self, ExternalFile, SplitModel};
 use super::{Runtime, RuntimeError};
 use crate::background::in_background;
@@ -38,11 +38,12 @@ const SPLIT_WEIGHTS: &str = "inside.data";
 
 /// Runs ONNX models with [rten](https://docs.rs/rten), in this process.
 ///
-/// Every loaded model has a small number of threads of its own. The threads take requests in order
-/// of arrival, and each thread runs one request at a time. A run uses a separate thread pool if the
-/// model's last run was long and nothing else is queued or running. That pool has the same number
-/// of threads, which share the work of the run. (During a load, rten packs weights on its own
-/// thread pool, which all models share.)
+/// Every loaded model has a small number of threads of its own, which start when requests arrive,
+/// and end when they are idle. The threads take requests in order of arrival, and each thread runs
+/// one request at a time. A run uses a separate thread pool if the model's last run was long and
+/// nothing else is queued or running. That pool has the same number of threads, which share the
+/// work of the run. (During a load, rten packs weights on its own thread pool, which all models
+/// share.)
 ///
 /// If no caller waits for a run any more, other work takes its thread's place, and on Linux the run
 /// gets the lowest priority. So up to twice as many runs as threads can need memory.
@@ -63,6 +64,7 @@ const SPLIT_WEIGHTS: &str = "inside.data";
 #[derive(Clone, Debug)]
 pub struct RtenRuntime {
     threads: NonZeroUsize,
+    idle_threads: Arc<IdleThreads>,
     claims: ClaimsCheck,
 }
 
@@ -84,6 +86,7 @@ impl RtenRuntime {
     pub fn new() -> Self {
         Self {
             threads: default_threads(),
+            idle_threads: Arc::default(),
             claims: ClaimsCheck::Whole,
         }
     }
@@ -120,6 +123,10 @@ impl RtenRuntime {
         };
         self.check_claims(&model, added, &[])
             .map(|coverage| coverage.lines)
+    }
+
+    fn session_threads(&self) -> SessionThreads {
+        SessionThreads::new(self.threads, Arc::clone(&self.idle_threads))
     }
 
     fn check_claims(
@@ -199,7 +206,7 @@ impl Runtime for RtenRuntime {
                 |error: LoadError| RuntimeError::Unloadable(sanitize_for_log(error.to_string()));
             Ok::<_, RuntimeError>((options.load(model).map_err(unloadable)?, limits))
         })?;
-        let mut session = OnnxSession::new(model, &declared, self.threads)?;
+        let mut session = OnnxSession::new(model, &declared, self.session_threads())?;
         declare_outputs(&mut session.outputs, &manifest)?;
         session.limits = limits;
         Ok(Box::new(session))
@@ -233,7 +240,7 @@ impl OnnxSession {
     fn new(
         model: Model,
         declared: &DeclaredTensors,
-        threads: NonZeroUsize,
+        threads: SessionThreads,
     ) -> Result<Self, RuntimeError> {
         let specs = |nodes: &[NodeId]| {
             nodes
@@ -252,7 +259,7 @@ impl OnnxSession {
             model: Arc::new(model),
             inputs,
             outputs,
-            threads: SessionThreads::new(threads)?,
+            threads,
             limits: InputLimits::WIDEST,
         })
     }
@@ -318,8 +325,7 @@ impl Session for OnnxSession {
     }
 
     fn spawn(&self, work: Work) -> Result<(), Work> {
-        self.threads.spawn(work);
-        Ok(())
+        self.threads.spawn(work)
     }
 
     fn abandon(&self, thread: ThreadId) -> bool {

@@ -1,6 +1,7 @@
 //! The threads of one session, and their queue of work.
 
 mod demotion;
+mod idle_threads;
 mod runs;
 mod wide_pool;
 
@@ -16,9 +17,9 @@ use std::time::Duration;
 
 use rten::ThreadPool;
 
+pub(super) use self::idle_threads::IdleThreads;
 use self::runs::Runs;
 use self::wide_pool::WidePool;
-use super::RuntimeError;
 use crate::panics::catch;
 use crate::session::Work;
 use crate::stopwatch::Stopwatch;
@@ -29,6 +30,9 @@ use crate::system_thread::SystemThread;
 const WORTH_SPREADING: Duration = Duration::from_millis(1);
 
 /// The threads of one session, which take work in order of arrival.
+///
+/// A thread starts when work arrives that no idle thread can take. An idle thread ends after some
+/// time, or at once if the process has many idle threads: see [`IdleThreads`].
 ///
 /// Each thread is the only worker of its own rayon pool. A run uses a pool of several threads
 /// instead if the last run was long and nothing else is queued or running.
@@ -55,6 +59,8 @@ struct Shared {
     /// A run has ended, while the demoter waits.
     ended: Condvar,
     threads: NonZeroUsize,
+    /// The idle threads of all sessions of the runtime.
+    idle_threads: Arc<IdleThreads>,
     /// The duration of the last run, in microseconds.
     last_run: AtomicU64,
 }
@@ -64,6 +70,10 @@ struct Queue {
     runs: Runs,
     /// The number of threads that take work; without those of demoted runs.
     serving: usize,
+    /// The number of these threads that do not run yet.
+    starting: usize,
+    /// The number of these threads that wait for work.
+    idle: usize,
     /// Whether a thread demotes abandoned runs and replaces their threads.
     is_demoting: bool,
     /// The pool of several threads for long runs, started at its first use.
@@ -77,17 +87,15 @@ thread_local! {
 }
 
 impl SessionThreads {
-    /// Starts the threads, with the priority of the caller.
-    ///
-    /// # Errors
-    ///
-    /// When the system cannot start a thread.
-    pub(super) fn new(threads: NonZeroUsize) -> Result<Self, RuntimeError> {
-        let session = Self(Arc::new(Shared {
+    /// A session of at most this number of threads. Starts none.
+    pub(super) fn new(threads: NonZeroUsize, idle_threads: Arc<IdleThreads>) -> Self {
+        Self(Arc::new(Shared {
             queue: Mutex::new(Queue {
                 work: VecDeque::new(),
                 runs: Runs::new(threads.get()),
                 serving: 0,
+                starting: 0,
+                idle: 0,
                 is_demoting: false,
                 wide_pool: None,
                 closed: false,
@@ -95,28 +103,34 @@ impl SessionThreads {
             arrived: Condvar::new(),
             ended: Condvar::new(),
             threads,
+            idle_threads,
             last_run: AtomicU64::new(0),
-        }));
-        for _ in 0..threads.get() {
-            if !session.0.start_thread() {
-                return Err(RuntimeError::Unloadable(
-                    "the system started no thread for it".to_owned(),
-                ));
-            }
-        }
-        Ok(session)
+        }))
     }
 
-    /// Queues `work`.
-    pub(super) fn spawn(&self, work: Work) {
+    /// Queues `work`. Starts a thread with the priority of the caller if no idle thread can take
+    /// the work.
+    ///
+    /// # Errors
+    ///
+    /// The work, if the session has no thread, and the system cannot start one.
+    pub(super) fn spawn(&self, work: Work) -> Result<(), Work> {
         let mut queue = self.0.lock();
         queue.work.push_back(work);
-        // Threads are missing only if the system could not start them.
-        if queue.serving < self.0.threads.get() {
-            self.0.start_demoter(&mut queue);
-        }
+        let needs_thread = self.0.reserve_thread(&mut queue);
         drop(queue);
         self.0.arrived.notify_one();
+        if needs_thread && !self.0.start_thread() {
+            let mut queue = self.0.lock();
+            // The last work is that of this call, or of another call that fails in the same way.
+            if queue.serving == 0
+                && queue.runs.is_empty()
+                && let Some(work) = queue.work.pop_back()
+            {
+                return Err(work);
+            }
+        }
+        Ok(())
     }
 
     /// Says that no caller waits for the result of the work that runs on `thread`. Returns whether
@@ -130,7 +144,8 @@ impl SessionThreads {
     /// Queues `work` and waits for its result. Calls `work` with the pool in which the model must
     /// run.
     ///
-    /// Runs `work` at once if the caller is one of the session's own threads.
+    /// Runs `work` at once if the caller is one of the session's own threads, or if the system
+    /// cannot start a thread.
     ///
     /// # Panics
     ///
@@ -144,13 +159,16 @@ impl SessionThreads {
         }
         let (sender, receiver) = sync_channel(1);
         let shared = Arc::clone(&self.0);
-        self.spawn(Box::new(move || {
-            let pool = shared
-                .current_pool()
-                .expect("queued work runs on a session thread");
+        let queued = self.spawn(Box::new(move || {
+            let pool = shared.current_pool();
+            // Without a thread, rten runs the model on the thread that calls it.
+            let pool = pool.unwrap_or_else(|| Arc::new(ThreadPool::with_num_threads(1)));
             // The receiver below waits for the result, so sending cannot fail.
             let _ = sender.send(catch(|| shared.measure(|| work(pool))));
         }));
+        if let Err(work) = queued {
+            work();
+        }
         match receiver.recv() {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => panic!("{panic}"),
@@ -169,27 +187,46 @@ impl Drop for SessionThreads {
 }
 
 impl Shared {
-    /// Starts a thread with the priority of the caller. Returns false if the system cannot.
+    /// Counts one more thread, if the queued work needs it and the session may have it. The caller
+    /// starts this thread.
+    fn reserve_thread(&self, queue: &mut Queue) -> bool {
+        let is_needed = queue.work.len() > queue.idle + queue.starting;
+        let is_missing = is_needed && queue.serving < self.threads.get();
+        if is_missing {
+            queue.serving += 1;
+            queue.starting += 1;
+        }
+        is_missing
+    }
+
+    /// Starts a reserved thread, with the priority of the caller. Returns false if the system
+    /// cannot.
     fn start_thread(self: &Arc<Self>) -> bool {
         let pool = Arc::new(ThreadPool::with_num_threads(1));
         let (shared, own) = (Arc::clone(self), Arc::clone(&pool));
-        pool.run(move || {
+        let is_started = pool.run(move || {
             // rayon runs this closure on the caller's thread if the pool has no thread.
             let is_worker = rayon::current_thread_index().is_some();
             if is_worker {
-                shared.lock().serving += 1;
                 rayon::spawn(move || shared.serve(own));
             }
             is_worker
-        })
+        });
+        if !is_started {
+            let mut queue = self.lock();
+            queue.serving -= 1;
+            queue.starting -= 1;
+        }
+        is_started
     }
 
     /// Runs queued work on the calling thread until the queue is closed and empty, or the thread is
-    /// replaced.
+    /// replaced or idle.
     fn serve(self: Arc<Self>, pool: Arc<ThreadPool>) {
         CURRENT.set(Some((Arc::clone(&self), pool)));
         let thread = SystemThread::current();
         let mut is_lowered = false;
+        self.lock().starting -= 1;
         while let Some(work) = self.next(thread, is_lowered) {
             // The work reports its own panics, and the thread must survive them.
             let _ = catch(work);
@@ -211,12 +248,12 @@ impl Shared {
 
     /// Waits for work and begins it. `None` if the thread must end.
     ///
-    /// A thread of the lowest priority ends once another thread takes work. Until then, it takes
-    /// work only if no other thread can be started.
+    /// A thread of the lowest priority ends if there is no work, or if another thread takes work.
+    /// Until then, it takes work only if no other thread can be started.
     fn next(&self, thread: SystemThread, is_lowered: bool) -> Option<Work> {
         let mut queue = self.lock();
         loop {
-            if is_lowered && queue.serving > 0 {
+            if is_lowered && (queue.serving > 0 || queue.work.is_empty()) {
                 // This thread may have been woken in the place of another one.
                 self.arrived.notify_one();
                 return None;
@@ -226,11 +263,39 @@ impl Shared {
                 queue.runs.begin(thread, is_lowered);
                 return Some(work);
             } else if queue.is_over() {
+                queue.serving -= usize::from(!is_lowered);
                 return None;
             }
-            let woken = self.arrived.wait(queue);
-            queue = woken.unwrap_or_else(PoisonError::into_inner);
+            queue = match is_lowered {
+                true => {
+                    let woken = self.arrived.wait(queue);
+                    woken.unwrap_or_else(PoisonError::into_inner)
+                }
+                false => self.wait_idle(queue)?,
+            };
         }
+    }
+
+    /// Waits until work arrives. `None` if the thread was idle for too long, and must end.
+    fn wait_idle<'a>(&'a self, mut queue: MutexGuard<'a, Queue>) -> Option<MutexGuard<'a, Queue>> {
+        queue.idle += 1;
+        let time = self.idle_threads.begin();
+        let has_no_work = |queue: &mut Queue| queue.work.is_empty() && !queue.closed;
+        let waited = self.arrived.wait_timeout_while(queue, time, has_no_work);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        self.idle_threads.end();
+        queue.idle -= 1;
+        if !queue.work.is_empty() || queue.closed {
+            return Some(queue);
+        }
+        queue.serving -= 1;
+        let unused = match queue.serving {
+            0 => queue.wide_pool.take(),
+            _ => None,
+        };
+        drop(queue);
+        drop(unused);
+        None
     }
 
     /// The pool for a run on the current thread; `None` if that thread does not belong to this
@@ -286,6 +351,7 @@ impl fmt::Debug for Queue {
             .field("work", &self.work.len())
             .field("runs", &self.runs)
             .field("serving", &self.serving)
+            .field("idle", &self.idle)
             .field("closed", &self.closed)
             .finish_non_exhaustive()
     }

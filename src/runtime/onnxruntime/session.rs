@@ -16,7 +16,7 @@ use super::values::{Booleans, to_tensor, to_value};
 use crate::background::in_background;
 use crate::runtime::RuntimeError;
 use crate::runtime::declared_tensors::DeclaredTensors;
-use crate::runtime::session_threads::SessionThreads;
+use crate::runtime::session_threads::{IdleThreads, SessionThreads};
 use crate::sanitize::sanitize_for_log;
 use crate::session::{RunError, Work};
 use crate::tensor::{DataType, Tensor, TensorSpec};
@@ -50,6 +50,7 @@ impl OnnxRuntimeSession {
         model: Vec<u8>,
         declared: &DeclaredTensors,
         threads: NonZeroUsize,
+        idle_threads: Arc<IdleThreads>,
     ) -> Result<Self, RuntimeError> {
         let sessions = MAX_COPIED_BYTES / model.len().max(1);
         let sessions = NonZeroUsize::new(sessions).unwrap_or(NonZeroUsize::MIN);
@@ -89,7 +90,7 @@ impl OnnxRuntimeSession {
         Ok(Self {
             inputs,
             outputs: outputs.into(),
-            threads: SessionThreads::new(sessions)?,
+            threads: SessionThreads::new(sessions, idle_threads),
             idle: Arc::new(Mutex::new(idle?)),
             active: Arc::default(),
         })
@@ -159,8 +160,7 @@ impl crate::Session for OnnxRuntimeSession {
     }
 
     fn spawn(&self, work: Work) -> Result<(), Work> {
-        self.threads.spawn(work);
-        Ok(())
+        self.threads.spawn(work)
     }
 
     /// Asks the run to end before its next operator. Returns false: the present operator can take

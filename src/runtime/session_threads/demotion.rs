@@ -59,10 +59,9 @@ impl Shared {
         }
     }
 
-    /// Starts threads in the place of those that were demoted.
+    /// Starts threads in the place of those that were demoted, as many as the queued work needs.
     fn replace_threads(self: &Arc<Self>) {
-        let is_short = |queue: &Queue| queue.serving < self.threads.get() && !queue.is_over();
-        while is_short(&self.lock()) {
+        while self.reserve_thread(&mut self.lock()) {
             if !self.start_thread() {
                 tracing::warn!(
                     "the system started no thread for a model: its requests wait longer"

@@ -69,6 +69,11 @@ impl Runs {
         run.is_some_and(|run| self.runs.remove(run).stage == RunStage::Demoted)
     }
 
+    /// Whether no run is under way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
     /// The number of runs that are not demoted.
     pub(super) fn busy(&self) -> usize {
         self.runs.len() - self.count(RunStage::Demoted)

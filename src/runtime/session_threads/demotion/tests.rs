@@ -1,10 +1,10 @@
-use std::num::NonZeroUsize;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 use rten::ThreadPool;
 
 use super::super::SessionThreads;
+use super::super::tests::{session, spawn};
 use super::*;
 use crate::session::Work;
 use crate::stopwatch::Stopwatch;
@@ -15,10 +15,6 @@ const LONG: u64 = 1_000;
 
 /// The limit of each wait.
 const LIMIT: Duration = Duration::from_secs(60);
-
-fn session(threads: usize) -> SessionThreads {
-    SessionThreads::new(NonZeroUsize::new(threads).unwrap()).unwrap()
-}
 
 /// Work that runs until this value is dropped.
 struct HeldRun {
@@ -46,7 +42,7 @@ fn held_work() -> (Work, Receiver<HeldRun>) {
 /// Begins a run that occupies one thread.
 fn hold(session: &SessionThreads) -> HeldRun {
     let (work, begun) = held_work();
-    session.spawn(work);
+    spawn(session, work);
     begun.recv_timeout(LIMIT).expect("no thread takes the work")
 }
 
@@ -57,10 +53,10 @@ fn run<T: Send + 'static>(
 ) -> T {
     let (send, receive) = channel();
     let shared = Arc::clone(&session.0);
-    session.spawn(Box::new(move || {
+    spawn(session, move || {
         let pool = shared.current_pool().unwrap();
         send.send(run(&pool)).unwrap();
-    }));
+    });
     receive
         .recv_timeout(LIMIT)
         .expect("no thread takes the work")
@@ -77,19 +73,16 @@ fn until(description: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until `runs` runs are not demoted, and all threads are replaced.
+/// Waits until `runs` runs are not demoted.
 fn until_busy(session: &SessionThreads, runs: usize) {
-    until("demotion", || {
-        let queue = session.0.lock();
-        queue.runs.busy() == runs && queue.serving == session.0.threads.get()
-    });
+    until("demotion", || session.0.lock().runs.busy() == runs);
 }
 
-/// Waits until only the session's own threads are left. Each holds two references.
+/// Waits until only threads that take work are left. Each holds two references.
 fn until_threads_ended(session: &SessionThreads) {
-    let references = 1 + 2 * session.0.threads.get();
     until("the end of the demoted threads", || {
-        Arc::strong_count(&session.0) == references
+        let queue = session.0.lock();
+        Arc::strong_count(&session.0) == 1 + 2 * queue.serving
     });
 }
 
@@ -118,7 +111,7 @@ fn work_behind_an_abandoned_run_begins_in_order() {
     let (send, receive) = channel();
     for number in 0..8 {
         let send = send.clone();
-        session.spawn(Box::new(move || send.send(number).unwrap()));
+        spawn(&session, move || send.send(number).unwrap());
     }
     assert!(session.abandon(held.id));
     let order = || receive.recv_timeout(LIMIT).unwrap();
@@ -138,7 +131,7 @@ fn abandoned_runs_beyond_the_limit_wait_for_demoted_ones() {
         assert!(!session.abandon(run.id), "the limit is reached");
     }
     let (work, begun) = held_work();
-    session.spawn(work);
+    spawn(&session, work);
     assert_eq!(session.0.lock().runs.busy(), 2);
     assert_eq!(session.0.lock().work.len(), 1, "there is no fifth thread");
     first.pop();
@@ -190,11 +183,11 @@ fn demoted_wide_run(session: &SessionThreads) -> HeldRun {
     let (send, receive) = channel();
     let (work, begun) = held_work();
     let shared = Arc::clone(&session.0);
-    session.spawn(Box::new(move || {
+    spawn(session, move || {
         shared.last_run.store(LONG, Ordering::Relaxed);
         send.send(shared.current_pool().unwrap()).unwrap();
         work();
-    }));
+    });
     let held = begun.recv_timeout(LIMIT).unwrap();
     let pool = receive.recv_timeout(LIMIT).unwrap();
     assert_eq!(pool.run(rayon::current_num_threads), 2);
@@ -233,12 +226,12 @@ fn demoted_run_that_runs_a_model_stays_on_its_own_thread() {
     let (release, released) = channel::<()>();
     let shared = Arc::clone(&session.0);
     let (send, receive) = channel();
-    session.spawn(Box::new(move || {
+    spawn(&session, move || {
         begin.send(thread::current().id()).unwrap();
         let _ = released.recv_timeout(LIMIT);
         let pool = shared.current_pool().unwrap();
         send.send(pool.run(rayon::current_num_threads)).unwrap();
-    }));
+    });
     session.abandon(begun.recv_timeout(LIMIT).unwrap());
     until_busy(&session, 0);
     long(&session);
@@ -276,7 +269,7 @@ fn work_is_done_after_the_drop_of_a_session_with_demoted_runs() {
     let held = hold(&session);
     assert!(session.abandon(held.id));
     let (send, receive) = channel();
-    session.spawn(Box::new(move || send.send(7).unwrap()));
+    spawn(&session, move || send.send(7).unwrap());
     let shared = Arc::downgrade(&session.0);
     drop(session);
     assert_eq!(receive.recv_timeout(LIMIT), Ok(7));
