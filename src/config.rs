@@ -92,7 +92,8 @@ pub struct Config {
 #[non_exhaustive]
 pub struct ReloadConfig {
     /// The interval between polls of the disk. A poll compares the names, sizes and times of the
-    /// files. More than zero; 1 s by default.
+    /// files. At most 80 models are polled in a second, so with more models the interval is longer.
+    /// More than zero; 1 s by default.
     pub poll: Duration,
     /// The delay before the first retry of a bad version whose files did not change. The delay
     /// doubles with each retry. 1 s by default.

@@ -7,6 +7,7 @@ mod look;
 mod manifest_change;
 mod named;
 mod pass;
+mod scans;
 mod state;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::arrivals::ArrivalVerdict;
 pub(crate) use self::load::LoadError;
 use self::pass::PassResult;
+pub(crate) use self::scans::Scans;
 use self::state::LoaderState;
 use crate::executor::{Executor, JobKind, execute, infer};
 use crate::metrics::ModelMetrics;
@@ -38,7 +40,8 @@ pub(crate) type ReloadRequest = oneshot::Sender<()>;
 ///
 /// Serves the newest version that can be verified, loaded and warmed up. A loaded version stays in
 /// memory. It continues to answer if another version fails. It also continues to answer if its own
-/// files are damaged or removed. Changes on disk take effect at the next poll. A bad version whose
+/// files are damaged or removed. Changes on disk take effect at the next poll. With many
+/// models, polls are rarer: see [`Scans`]. A bad version whose
 /// files do not change is retried with growing delays. A version that is still being copied is
 /// neither loaded nor refused.
 pub(crate) struct Loader {
@@ -53,6 +56,7 @@ pub(crate) struct Loader {
     /// Limits the number of concurrent loads across all models, because each load takes memory and
     /// a child process for vetting.
     pub(crate) loads: Arc<Semaphore>,
+    pub(crate) scans: Arc<Scans>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
     pub(crate) config: ReloadConfig,
     /// The policy that selects the versions that answer.
@@ -95,7 +99,7 @@ impl Loader {
                 let _ = request.send(());
             }
             let now = Instant::now();
-            let poll = now + self.config.poll;
+            let poll = now + self.scans.interval(self.config.poll);
             let look = state.arrivals.next_look(now, self.config.poll);
             let attempt = self.status().next_attempt;
             let attempt = attempt.filter(|_| !self.waits_for_arrivals());
@@ -146,6 +150,7 @@ impl Loader {
 
     async fn scan(&self) -> Result<ModelFingerprint, LoadError> {
         let (store, model) = (self.store.clone(), self.model.clone());
+        let _permit = self.scans.begin().await;
         let scanned = execute(
             &*self.executor,
             JobKind::Scan,

@@ -9,7 +9,7 @@ mod process;
 mod version_statistics;
 
 use std::fmt;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use prometheus_client::encoding::text::encode;
 use prometheus_client::registry::Registry;
@@ -68,15 +68,24 @@ impl Metrics {
         self.families.scrubs.inc();
     }
 
-    /// Creates the metrics of one model. The counters and histograms exist at once, with the value
-    /// 0.
+    /// The number of models up to which the series of each model begin at the start of the server.
+    // All series of a model are 8 KB of each scrape.
+    pub(crate) const FEW_MODELS: usize = 64;
+
+    /// Creates the metrics of one model. The series begin later: see [`ModelMetrics`].
     pub(crate) fn for_model(&self, model: &ModelName) -> ModelMetrics {
         ModelMetrics::new(&self.families, model)
     }
 
-    /// Exports the number of late outcomes of a model's breaker at each scrape from now on.
-    pub(crate) fn watch_breaker(&self, model: &ModelName, breaker: Weak<Breaker>) {
-        self.late_outcomes.watch(model, breaker);
+    /// Exports the number of late outcomes of a model's breaker at each scrape, once the series of
+    /// the model have begun.
+    pub(crate) fn watch_breaker(
+        &self,
+        model: &ModelName,
+        breaker: Weak<Breaker>,
+        metrics: &Arc<ModelMetrics>,
+    ) {
+        self.late_outcomes.watch(model, breaker, metrics);
     }
 }
 

@@ -174,12 +174,13 @@ impl Predictor {
             None => loaded.good_input.copy(&inputs),
         };
         let stopwatch = Stopwatch::start();
+        let runs = loaded.runs_in(&self.metrics).clone();
         let work = {
             let loaded = Arc::clone(loaded);
             move || {
                 let _memory = memory;
                 let queued = stopwatch.elapsed();
-                loaded.runs.inc();
+                runs.inc();
                 let outcome = run(&*loaded.session, inputs);
                 if outcome.is_ok() {
                     let took = stopwatch.elapsed().saturating_sub(queued);
@@ -238,6 +239,7 @@ impl Predictor {
 
     /// Starts the accounting of one request.
     pub(crate) fn account(&self) -> RequestAccount<'_> {
+        self.metrics.begin();
         RequestAccount {
             predictor: self,
             recorded: false,

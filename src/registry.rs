@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::executor::{Executor, JobKind, execute};
-use crate::loader::ReloadRequest;
+use crate::loader::{ReloadRequest, Scans};
 use crate::predictor::Predictor;
 use crate::scrub::Scrubber;
 use crate::store::IgnoredEntry;
@@ -57,6 +57,7 @@ struct Inner {
     is_started: AtomicBool,
     tasks: Mutex<JoinSet<()>>,
     loads: Arc<Semaphore>,
+    scans: Arc<Scans>,
 }
 
 #[derive(Clone)]
@@ -99,6 +100,7 @@ impl Registry {
             is_started: AtomicBool::new(false),
             tasks: Mutex::default(),
             loads,
+            scans: Arc::default(),
         };
         Self {
             inner: Arc::new(inner),

@@ -1,7 +1,7 @@
 //! The public status of a model.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::good_input::GoodInput;
 use crate::manifest::Manifest;
-use crate::metrics::VersionStatistics;
+use crate::metrics::{ModelMetrics, VersionStatistics};
 use crate::run_queue::RunQueue;
 use crate::{
     Digest, IgnoredEntry, ModelName, Probe, Reason, RuntimeId, RuntimeRefusal, SecondOpinion,
@@ -190,13 +190,18 @@ pub(crate) struct Loaded {
     /// Whether the version has no manifest on disk.
     pub(crate) is_unverified: bool,
     pub(crate) statistics: Arc<VersionStatistics>,
-    /// Counts the runs for prediction requests.
-    pub(crate) runs: Counter,
+    /// Counts the runs for prediction requests, from the first one on.
+    pub(crate) runs: OnceLock<Counter>,
 }
 
 impl Loaded {
     pub(crate) fn version(&self) -> Version {
         self.manifest.version()
+    }
+
+    /// The counter of the runs for prediction requests, among the metrics of the model.
+    pub(crate) fn runs_in(&self, metrics: &ModelMetrics) -> &Counter {
+        self.runs.get_or_init(|| metrics.runs_with(&self.runtime))
     }
 }
 

@@ -91,7 +91,8 @@ pub(super) struct Serve {
     threads: Option<NonZeroUsize>,
     #[command(flatten)]
     breaker: BreakerArgs,
-    /// The interval between scans of the directory of the models
+    /// The interval between scans of the directory of the models; at most 80 models are scanned in
+    /// a second, so with more models each one is scanned less often
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_duration)]
     poll: Duration,
     /// The time without a change after which a version that is incomplete or differs from its

@@ -1,9 +1,8 @@
 //! The load of one version.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use prometheus_client::metrics::counter::Counter;
 use thiserror::Error;
 
 use crate::background::in_background;
@@ -250,7 +249,7 @@ impl LoadContext {
             second_opinion,
             is_unverified,
             statistics: Arc::default(),
-            runs: Counter::default(),
+            runs: OnceLock::new(),
         })
     }
 

@@ -273,7 +273,9 @@ impl LoadPass<'_> {
             .and_then(|attempt| attempt.result)
         {
             Ok(mut fresh) => {
-                fresh.runs = self.loader.metrics.runs_with(&fresh.runtime);
+                if self.loader.metrics.has_begun() {
+                    let _ = fresh.runs_in(&self.loader.metrics);
+                }
                 if let Some(before) = &before {
                     fresh.statistics = Arc::clone(&before.statistics);
                 }

@@ -10,6 +10,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
+use super::ModelMetrics;
 use super::labels::ModelLabel;
 use crate::ModelName;
 use clarity_breaker::Breaker;
@@ -18,13 +19,26 @@ use clarity_breaker::Breaker;
 // Each breaker counts its late outcomes itself, so the export adds no cost to a call.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LateOutcomes {
-    breakers: Arc<Mutex<BTreeMap<String, Weak<Breaker>>>>,
+    breakers: Arc<Mutex<BTreeMap<String, WatchedBreaker>>>,
+}
+
+#[derive(Debug)]
+struct WatchedBreaker {
+    breaker: Weak<Breaker>,
+    metrics: Weak<ModelMetrics>,
 }
 
 impl LateOutcomes {
-    pub(super) fn watch(&self, model: &ModelName, breaker: Weak<Breaker>) {
+    pub(super) fn watch(
+        &self,
+        model: &ModelName,
+        breaker: Weak<Breaker>,
+        metrics: &Arc<ModelMetrics>,
+    ) {
+        let metrics = Arc::downgrade(metrics);
+        let watched = WatchedBreaker { breaker, metrics };
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.insert(model.to_string(), breaker);
+        breakers.insert(model.to_string(), watched);
     }
 }
 
@@ -37,7 +51,13 @@ impl Collector for LateOutcomes {
             None,
             MetricType::Counter,
         )?;
-        for (model, breaker) in &*breakers {
+        for (model, WatchedBreaker { breaker, metrics }) in &*breakers {
+            if metrics
+                .upgrade()
+                .is_some_and(|metrics| !metrics.has_begun())
+            {
+                continue;
+            }
             let late = breaker
                 .upgrade()
                 .map_or(0, |breaker| breaker.snapshot().late_outcomes);

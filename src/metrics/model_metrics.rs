@@ -1,6 +1,6 @@
 //! The metrics of one model.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
@@ -20,10 +20,22 @@ use crate::{
 
 /// The metrics of one model. Counting a prediction takes only atomic additions, without a lookup by
 /// labels.
+///
+/// The series of a model begin, all at once, with its first request or with the first event that is
+/// worth a look. Only the series of the version that answers are there before.
 #[derive(Debug)]
 pub(crate) struct ModelMetrics {
     model: String,
     families: Families,
+    series: OnceLock<ModelSeries>,
+    early: Mutex<EarlyLoads>,
+    requests_shed: Counter,
+    serving: Mutex<Option<ServingLabels>>,
+}
+
+/// All series that count the events of one model.
+#[derive(Debug)]
+struct ModelSeries {
     prediction_success: Counter,
     prediction_failures: Vec<(Reason, Counter)>,
     left_queue: Vec<(Reason, Counter)>,
@@ -38,8 +50,22 @@ pub(crate) struct ModelMetrics {
     manifest_changes: Counter,
     probe_failures: Counter,
     scrub_failures: Counter,
-    requests_shed: Counter,
-    serving: Mutex<Option<ServingLabels>>,
+}
+
+/// The durations of loads before the series begin.
+#[derive(Debug, Default)]
+struct EarlyLoads {
+    loads: Vec<Duration>,
+    verifications: Vec<Duration>,
+}
+
+impl EarlyLoads {
+    /// The maximum number of durations of each kind.
+    const MAX: usize = 8;
+
+    fn is_full(&self) -> bool {
+        self.loads.len() >= Self::MAX || self.verifications.len() >= Self::MAX
+    }
 }
 
 /// The labels of the series that describe the version that answers.
@@ -51,8 +77,49 @@ struct ServingLabels {
 
 impl ModelMetrics {
     pub(super) fn new(families: &Families, model: &ModelName) -> Self {
+        Self {
+            model: model.to_string(),
+            families: families.clone(),
+            series: OnceLock::new(),
+            early: Mutex::default(),
+            requests_shed: families.requests_shed.clone(),
+            serving: Mutex::new(None),
+        }
+    }
+
+    /// Begins the series of the model, with the value 0, unless they have begun.
+    pub(crate) fn begin(&self) {
+        self.series();
+    }
+
+    /// Whether the series of the model have begun.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.series.get().is_some()
+    }
+
+    fn series(&self) -> &ModelSeries {
+        if let Some(series) = self.series.get() {
+            return series;
+        }
+        // With the lock, no duration can be added after the last one is taken.
+        let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+        let series = self.series.get_or_init(|| self.new_series());
+        let EarlyLoads {
+            loads,
+            verifications,
+        } = std::mem::take(&mut *early);
+        for time in loads {
+            series.load_duration.observe(time.as_secs_f64());
+        }
+        for time in verifications {
+            series.verification_duration.observe(time.as_secs_f64());
+        }
+        series
+    }
+
+    fn new_series(&self) -> ModelSeries {
         use BreakerState::{Closed, HalfOpen, Open};
-        let model = model.to_string();
+        let (families, model) = (&self.families, &self.model);
         let label = ModelLabel {
             model: model.clone(),
         };
@@ -66,7 +133,20 @@ impl ModelMetrics {
                 .map(|&reason| (reason, family.get_or_create_owned(&labels(reason))))
                 .collect()
         };
-        let metrics = Self {
+        self.breaker_is(Closed);
+        for (from, to) in [
+            (Closed, Open),
+            (Open, HalfOpen),
+            (HalfOpen, Open),
+            (HalfOpen, Closed),
+            (Open, Closed),
+        ] {
+            let _ = self.transition(from, to);
+        }
+        for verdict in Verdict::ALL {
+            let _ = self.judging_runs(verdict);
+        }
+        ModelSeries {
             prediction_success: families.prediction_success.get_or_create_owned(&label),
             prediction_failures: by_reason(&families.prediction_failure, Reason::OF_PREDICTIONS),
             left_queue: by_reason(&families.prediction_left_queue, Reason::OF_DEPARTURES),
@@ -81,35 +161,17 @@ impl ModelMetrics {
             manifest_changes: families.manifest_changes.get_or_create_owned(&label),
             probe_failures: families.probe_failures.get_or_create_owned(&label),
             scrub_failures: families.scrub_failures.get_or_create_owned(&label),
-            requests_shed: families.requests_shed.clone(),
-            serving: Mutex::new(None),
-            families: families.clone(),
-            model,
-        };
-        metrics.breaker_is(Closed);
-        for (from, to) in [
-            (Closed, Open),
-            (Open, HalfOpen),
-            (HalfOpen, Open),
-            (HalfOpen, Closed),
-            (Open, Closed),
-        ] {
-            let _ = metrics.transition(from, to);
         }
-        for verdict in Verdict::ALL {
-            let _ = metrics.judging_runs(verdict);
-        }
-        metrics
     }
 
     pub(crate) fn prediction_succeeded(&self) {
-        self.prediction_success.inc();
+        self.series().prediction_success.inc();
     }
 
     pub(crate) fn prediction_failed(&self, reason: Reason) {
-        count(&self.prediction_failures, reason);
+        count(&self.series().prediction_failures, reason);
         if reason == Reason::CircuitOpen {
-            self.breaker_rejected.inc();
+            self.series().breaker_rejected.inc();
         } else if reason == Reason::Overloaded {
             self.requests_shed.inc();
         }
@@ -118,54 +180,76 @@ impl ModelMetrics {
     /// Counts a prediction request that left the queue without a run. The reason is one of
     /// [`Reason::OF_DEPARTURES`].
     pub(crate) fn left_queue(&self, reason: Reason) {
-        count(&self.left_queue, reason);
+        count(&self.series().left_queue, reason);
     }
 
     pub(crate) fn prediction_took(&self, time: Duration) {
-        self.prediction_duration.observe(time.as_secs_f64());
+        self.series()
+            .prediction_duration
+            .observe(time.as_secs_f64());
     }
 
     pub(crate) fn breaker_changed(&self, from: BreakerState, to: BreakerState) {
+        self.begin();
         self.transition(from, to).inc();
         self.breaker_is(to);
     }
 
     pub(crate) fn judged(&self, verdict: Verdict) {
+        self.begin();
         self.judging_runs(verdict).inc();
     }
 
     pub(crate) fn load_took(&self, time: Duration) {
-        self.load_duration.observe(time.as_secs_f64());
+        if let Some(series) = self.series_or_early(|early| early.loads.push(time)) {
+            series.load_duration.observe(time.as_secs_f64());
+        }
     }
 
     pub(crate) fn load_failed(&self, reason: Reason) {
-        count(&self.load_failures, reason);
+        count(&self.series().load_failures, reason);
     }
 
     pub(crate) fn verification_took(&self, time: Duration) {
-        self.verification_duration.observe(time.as_secs_f64());
+        if let Some(series) = self.series_or_early(|early| early.verifications.push(time)) {
+            series.verification_duration.observe(time.as_secs_f64());
+        }
+    }
+
+    /// The series, if they have begun. Otherwise keeps a duration for them.
+    fn series_or_early(&self, keep: impl FnOnce(&mut EarlyLoads)) -> Option<&ModelSeries> {
+        if !self.has_begun() {
+            let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+            if !self.has_begun() && !early.is_full() {
+                keep(&mut early);
+                return None;
+            }
+        }
+        Some(self.series())
     }
 
     pub(crate) fn verification_failed(&self) {
-        self.verification_failures.inc();
+        self.series().verification_failures.inc();
     }
 
     /// Sets the number of versions that are still arriving.
     pub(crate) fn now_arriving(&self, versions: usize) {
-        self.versions_arriving
-            .set(i64::try_from(versions).unwrap_or(i64::MAX));
+        if versions > 0 || self.has_begun() {
+            let versions = i64::try_from(versions).unwrap_or(i64::MAX);
+            self.series().versions_arriving.set(versions);
+        }
     }
 
     pub(crate) fn manifest_changed(&self) {
-        self.manifest_changes.inc();
+        self.series().manifest_changes.inc();
     }
 
     pub(crate) fn probe_failed(&self) {
-        self.probe_failures.inc();
+        self.series().probe_failures.inc();
     }
 
     pub(crate) fn scrub_failed(&self) {
-        self.scrub_failures.inc();
+        self.series().scrub_failures.inc();
     }
 
     /// Sets the version that answers, and the runtime that runs it.
@@ -247,7 +331,9 @@ impl ModelMetrics {
 
     /// Sets whether the version that answers is unprobed.
     pub(crate) fn serving_unprobed(&self, is_unprobed: bool) {
-        self.version_unprobed.set(is_unprobed.into());
+        if is_unprobed || self.has_begun() {
+            self.series().version_unprobed.set(is_unprobed.into());
+        }
     }
 
     fn breaker_is(&self, now: BreakerState) {

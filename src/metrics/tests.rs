@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::{BreakerState, Digest, Reason, RuntimeId, Version};
 
@@ -9,9 +11,12 @@ fn value(text: &str, series: &str) -> Option<f64> {
 }
 
 #[test]
-fn model_series_all_exist_from_the_start() {
+fn model_series_begin_all_at_once() {
     let metrics = Metrics::new();
-    let _model = metrics.for_model(&"m".parse().unwrap());
+    let model = metrics.for_model(&"m".parse().unwrap());
+    let lines = |text: &str| text.lines().filter(|line| line.contains(r#""m""#)).count();
+    assert_eq!(lines(&metrics.render()), 0);
+    model.begin();
     let text = metrics.render();
     for series in [
         r#"prediction_success_total{model="m"}"#,
@@ -116,4 +121,65 @@ fn version_info_has_only_the_serving_version() {
     );
     model.stopped_serving();
     assert!(series().is_empty());
+}
+
+/// A model that loads without a fault and was never asked has no other series.
+#[test]
+fn model_that_was_not_asked_has_only_its_version() {
+    let metrics = Metrics::new();
+    let model = metrics.for_model(&"m".parse().unwrap());
+    model.verification_took(Duration::from_millis(1));
+    model.load_took(Duration::from_millis(2));
+    model.now_arriving(0);
+    let runtime = RuntimeId::new("rten", "1.2");
+    model.now_serving(Version::FIRST, Digest::of(b"a"), &runtime);
+    model.serving_unprobed(false);
+    let text = metrics.render();
+    let series: Vec<_> = text
+        .lines()
+        .filter(|line| line.contains(r#""m""#))
+        .collect();
+    assert_eq!(series.len(), 2, "{series:#?}");
+    assert!(
+        series.iter().all(|line| line.contains("_info{")),
+        "{series:#?}"
+    );
+
+    model.prediction_succeeded();
+    model.load_took(Duration::from_millis(4));
+    let text = metrics.render();
+    for (series, expected) in [
+        ("model_load_duration_seconds_count", 2.0),
+        ("model_load_duration_seconds_sum", 0.006),
+        ("checksum_verification_duration_seconds_count", 1.0),
+        ("prediction_success_total", 1.0),
+        ("prediction_duration_seconds_count", 0.0),
+    ] {
+        let found = value(&text, &format!(r#"{series}{{model="m"}}"#));
+        assert_eq!(found, Some(expected), "{series}");
+    }
+}
+
+#[test]
+fn events_worth_a_look_begin_the_series() {
+    type Event = fn(&ModelMetrics);
+    let events: [Event; 6] = [
+        |model| model.load_failed(Reason::ModelCorrupt),
+        |model| model.serving_unprobed(true),
+        |model| model.now_arriving(1),
+        |model| model.manifest_changed(),
+        |model| model.breaker_changed(BreakerState::Closed, BreakerState::Open),
+        |model| (0..9).for_each(|_| model.load_took(Duration::ZERO)),
+    ];
+    for (number, event) in events.into_iter().enumerate() {
+        let metrics = Metrics::new();
+        let model = metrics.for_model(&"m".parse().unwrap());
+        event(&model);
+        let series = r#"prediction_success_total{model="m"}"#;
+        assert_eq!(
+            value(&metrics.render(), series),
+            Some(0.0),
+            "event {number}"
+        );
+    }
 }

@@ -14,7 +14,7 @@ use crate::loader::Loader;
 use crate::predictor::Predictor;
 use crate::status::ModelState;
 use crate::store::Listing;
-use crate::{ModelName, ModelStatus};
+use crate::{Metrics, ModelName, ModelStatus};
 
 impl Registry {
     /// Registers the models whose directories are new, and starts to load these models.
@@ -61,14 +61,16 @@ impl Registry {
             *ignored = listing.ignored;
         }
         drop(ignored);
+        let are_few = listing.entries.len() <= Metrics::FEW_MODELS;
         for name in listing.entries {
             if self.find(name.as_str()).is_err() {
-                self.register(name);
+                self.register(name, are_few);
             }
         }
     }
 
-    pub(super) fn register(&self, name: ModelName) {
+    /// Registers a model, and starts to load it. With `begins_metrics`, its metrics begin at once.
+    pub(super) fn register(&self, name: ModelName, begins_metrics: bool) {
         let mut models = self
             .inner
             .models
@@ -80,7 +82,11 @@ impl Registry {
         let inner = &*self.inner;
         let metrics = Arc::new(inner.metrics.for_model(&name));
         let breaker = Arc::new(model_breaker::new(&inner.config.breaker, &name, &metrics));
-        inner.metrics.watch_breaker(&name, Arc::downgrade(&breaker));
+        let of_breaker = Arc::downgrade(&breaker);
+        inner.metrics.watch_breaker(&name, of_breaker, &metrics);
+        if begins_metrics {
+            metrics.begin();
+        }
         let status = Arc::new(ModelStatus::loading(name.clone()));
         let (sender, state) = watch::channel(ModelState {
             loaded: None,
@@ -99,6 +105,7 @@ impl Registry {
             metrics: Arc::clone(&metrics),
             state: sender,
             loads: Arc::clone(&inner.loads),
+            scans: Arc::clone(&inner.scans),
             requests,
             config: inner.config.reload.clone(),
             policy: inner
@@ -131,6 +138,7 @@ impl Registry {
             reload: Some(reload),
             is_initial: !inner.is_started.load(Ordering::Acquire),
         });
+        inner.scans.set_models(models.len());
         self.spawn(loader.run());
     }
 }

@@ -81,7 +81,7 @@ impl Registry {
                     models.remove(&name);
                 }
             }
-            self.register(name);
+            self.register(name, true);
         }
         self.reload(model).await?;
         self.predictor(model)
