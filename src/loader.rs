@@ -1,6 +1,7 @@
 //! The loader: the task that keeps one model loaded.
 
 mod arrivals;
+mod disk_watch;
 mod exposure_warning;
 mod load;
 mod look;
@@ -15,18 +16,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clarity_breaker::Breaker;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::arrivals::ArrivalVerdict;
+pub(crate) use self::disk_watch::DiskWatch;
 pub(crate) use self::load::LoadError;
 use self::pass::PassResult;
 pub(crate) use self::scans::Scans;
+use self::scans::change_after;
 use self::state::LoaderState;
-use crate::executor::{Executor, JobKind, execute, infer};
+use crate::executor::{Executor, infer};
 use crate::metrics::ModelMetrics;
 use crate::status::{Loaded, ModelState};
-use crate::store::ModelFingerprint;
 use crate::{
     ModelName, ModelStatus, Quarantine, Reason, ReloadConfig, Runtime, Store, Version,
     VersionPolicy, VersionStatus, Vetting,
@@ -57,6 +59,9 @@ pub(crate) struct Loader {
     /// a child process for vetting.
     pub(crate) loads: Arc<Semaphore>,
     pub(crate) scans: Arc<Scans>,
+    pub(crate) disk: Arc<DiskWatch>,
+    /// Woken when a watched directory of the model has changed.
+    pub(crate) changed: Arc<Notify>,
     pub(crate) requests: mpsc::UnboundedReceiver<ReloadRequest>,
     pub(crate) config: ReloadConfig,
     /// The policy that selects the versions that answer.
@@ -93,6 +98,7 @@ impl Loader {
                 }
                 next_probe = Instant::now() + self.config.probe;
             }
+            let scanned = Instant::now();
             self.poll_disk(&mut state, trigger).await;
             for request in requested.drain(..) {
                 // An error means that the caller stopped waiting.
@@ -105,8 +111,10 @@ impl Loader {
             let attempt = attempt.filter(|_| !self.waits_for_arrivals());
             let next = [attempt, look, Some(next_probe)].into_iter().flatten();
             let next = next.fold(poll, Instant::min);
+            let earliest = next.min(scanned + self.config.poll);
             tokio::select! {
                 () = sleep_until(next) => {}
+                () = change_after(&self.changed, earliest) => {}
                 request = self.requests.recv() => match request {
                     None => return,
                     Some(request) => requested.push(request),
@@ -146,19 +154,6 @@ impl Loader {
         } else {
             self.still_arriving(state, verdicts);
         }
-    }
-
-    async fn scan(&self) -> Result<ModelFingerprint, LoadError> {
-        let (store, model) = (self.store.clone(), self.model.clone());
-        let _permit = self.scans.begin().await;
-        let scanned = execute(
-            &*self.executor,
-            JobKind::Scan,
-            Some(&self.model),
-            move || store.fingerprint(&model),
-        )
-        .await;
-        scanned?.map_err(|error| LoadError::of_scan(&error))
     }
 
     fn is_due(&self) -> bool {

@@ -21,7 +21,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::executor::{Executor, JobKind, execute};
-use crate::loader::{ReloadRequest, Scans};
+use crate::loader::{DiskWatch, ReloadRequest, Scans};
 use crate::predictor::Predictor;
 use crate::scrub::Scrubber;
 use crate::store::IgnoredEntry;
@@ -58,6 +58,7 @@ struct Inner {
     tasks: Mutex<JoinSet<()>>,
     loads: Arc<Semaphore>,
     scans: Arc<Scans>,
+    disk: Arc<DiskWatch>,
 }
 
 #[derive(Clone)]
@@ -101,6 +102,7 @@ impl Registry {
             tasks: Mutex::default(),
             loads,
             scans: Arc::default(),
+            disk: Arc::new(DiskWatch::open()),
         };
         Self {
             inner: Arc::new(inner),
@@ -213,6 +215,13 @@ impl Registry {
         self.inner.is_started.store(true, Ordering::Release);
         let registry = self.clone();
         self.spawn(async move { registry.keep_house().await });
+        let (disk, poll) = (Arc::clone(&self.inner.disk), self.inner.config.reload.poll);
+        self.spawn(async move {
+            loop {
+                tokio::time::sleep(poll).await;
+                disk.wake_loaders();
+            }
+        });
         let discovery = {
             let registry = self.clone();
             async move {

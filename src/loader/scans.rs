@@ -1,9 +1,15 @@
 //! The scans of the models' directories, over all models.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep_until};
+
+use super::{LoadError, Loader};
+use crate::executor::{JobKind, execute};
+use crate::store::ModelFingerprint;
 
 /// The maximum number of scans at the same time. Each one takes a thread.
 const PARALLEL: usize = 4;
@@ -46,6 +52,42 @@ impl Default for Scans {
             permits: Semaphore::new(PARALLEL),
         }
     }
+}
+
+impl Loader {
+    /// Scans the model's directory. With many models, also watches the directory, so that a change
+    /// need not wait for the next poll.
+    // With few models, the polls are as frequent as configured: a watch would find nothing earlier.
+    pub(super) async fn scan(&self) -> Result<ModelFingerprint, LoadError> {
+        let (store, model) = (self.store.clone(), self.model.clone());
+        let (disk, changed) = (Arc::clone(&self.disk), Arc::clone(&self.changed));
+        let is_rare = self.scans.interval(self.config.poll) > self.config.poll;
+        let scan = move || {
+            let fingerprint = store.fingerprint(&model)?;
+            if !is_rare {
+                return Ok(fingerprint);
+            }
+            let directory = store.root().join(model.as_str());
+            let mut is_new = disk.watch(&directory, &changed);
+            for version in fingerprint.versions.keys() {
+                is_new |= disk.watch(&directory.join(version.to_string()), &changed);
+            }
+            // A new watch does not report earlier changes.
+            match is_new {
+                true => store.fingerprint(&model),
+                false => Ok(fingerprint),
+            }
+        };
+        let _permit = self.scans.begin().await;
+        let scanned = execute(&*self.executor, JobKind::Scan, Some(&self.model), scan).await;
+        scanned?.map_err(|error| LoadError::of_scan(&error))
+    }
+}
+
+/// Waits for a change of a watched directory, and then until `earliest`.
+pub(super) async fn change_after(changed: &Notify, earliest: Instant) {
+    changed.notified().await;
+    sleep_until(earliest).await;
 }
 
 #[cfg(test)]

@@ -106,6 +106,8 @@ impl Registry {
             state: sender,
             loads: Arc::clone(&inner.loads),
             scans: Arc::clone(&inner.scans),
+            disk: Arc::clone(&inner.disk),
+            changed: Arc::default(),
             requests,
             config: inner.config.reload.clone(),
             policy: inner

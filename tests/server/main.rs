@@ -30,6 +30,7 @@ mod lifecycle;
 mod links;
 mod logs;
 mod malformed_requests;
+mod many_models;
 mod metrics;
 mod model_config;
 mod nonfinite;
