@@ -12,14 +12,16 @@ Serves a model that looks a token up in a table, alone on the machine. Then chec
   flood       `--rate` such requests a second for `--seconds`: at most one judging run a second
   broken      the model without a probe and without a good input: the fifth failure opens
 
-After the first three, the next good request must take at most twice the 99th percentile of an idle
-server. Exits with 1 if a check fails. Run it by hand: it measures time.
+The first three run `--rounds` times. After each round, a good request follows at once. The median of
+these requests must be at most twice the 99th percentile of an idle server: a single one can meet
+work of another process. Exits with 1 if a check fails. Run it by hand: it measures time.
 """
 
 import argparse
 import http.client
 import json
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,8 @@ from onnx import TensorProto, helper
 from served import Server, post
 
 TOKENS = 100
+# For this time, in seconds, a verdict of the probe is reused.
+VERDICT_LASTS = 1
 PATH = "/v2/models/lookup/infer"
 
 
@@ -120,24 +124,40 @@ def bad_clients(server, options, report):
     bound = 2 * took[990]
     print(f"idle: p50 {took[500] * 1e3:.2f} ms, p99 {took[990] * 1e3:.2f} ms")
 
-    def good(name):
-        status, reason, took = asked(7)
-        report.line(name, f"the next good request: {status} {reason or ''} in {took * 1e3:.2f} ms", status == 200 and took <= bound)
+    def check(name, send):
+        """Runs the rounds of a check. `send` returns a text, and whether the answers are right."""
+        took, statuses = [], set()
+        for _ in range(options.rounds):
+            text, holds = send()
+            report.line(name, f"{text}, breaker closed", holds and asked.is_closed())
+            status, _, seconds = asked(7)
+            statuses.add(status)
+            took.append(seconds)
+            # The next round needs a verdict of its own.
+            time.sleep(1.1 * VERDICT_LASTS)
+        median = statistics.median(took)
+        text = f"the next good requests: {statuses}, median {median * 1e3:.2f} ms, longest {max(took) * 1e3:.2f} ms"
+        report.line(name, f"{text}, bound {bound * 1e3:.2f} ms", statuses == {200} and median <= bound)
 
-    statuses = [post(server.address, path, body)[0].status for path, body in MALFORMED]
-    report.line("malformed", f"{statuses}, breaker closed", set(statuses) <= {400, 404} and asked.is_closed())
-    good("malformed")
-    found = [asked(TOKENS + number)[:2] for number in range(5)]
-    expected = [(503, "inference_failed")] * 4 + [(422, "input_rejected")]
-    report.line("poisonous", f"{found}, breaker closed", found == expected and asked.is_closed())
-    good("poisonous")
-    name = r"circuit_breaker_judging_runs_total\{"
-    before = asked.metric(name)
-    answers = flood(server, options.rate, options.seconds)
-    judged = asked.metric(name) - before
-    text = f"{answers} in {options.seconds} s, {judged:.0f} judging runs, breaker closed"
-    report.line("flood", text, 0 < judged <= options.seconds + 1 and asked.is_closed())
-    good("flood")
+    def malformed():
+        statuses = [post(server.address, path, body)[0].status for path, body in MALFORMED]
+        return f"{statuses}", set(statuses) <= {400, 404}
+
+    def poisonous():
+        found = [asked(TOKENS + number)[:2] for number in range(5)]
+        return f"{found}", found == [(503, "inference_failed")] * 4 + [(422, "input_rejected")]
+
+    def poisonous_flood():
+        name = r"circuit_breaker_judging_runs_total\{"
+        before = asked.metric(name)
+        answers = flood(server, options.rate, options.seconds)
+        judged = asked.metric(name) - before
+        text = f"{answers} in {options.seconds} s, {judged:.0f} judging runs"
+        return text, 0 < judged <= options.seconds + 1
+
+    check("malformed", malformed)
+    check("poisonous", poisonous)
+    check("flood", poisonous_flood)
 
 
 def broken_model(server, report):
@@ -152,6 +172,7 @@ def main():
     parser.add_argument("binary", help="the program clarity")
     parser.add_argument("--rate", type=float, default=1000, help="poisonous requests a second (default 1000)")
     parser.add_argument("--seconds", type=int, default=5, help="of these requests (default 5)")
+    parser.add_argument("--rounds", type=int, default=5, help="of the checks of bad clients (default 5)")
     options = parser.parse_args()
     report = Report()
     with tempfile.TemporaryDirectory() as folder:
