@@ -122,11 +122,11 @@ def padded_network(random):
     return model.SerializeToString()
 
 
-def quantised(model):
+def quantised(model, weight_type="QUInt8"):
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
         before.write_bytes(model)
-        quantize_dynamic(before, after, weight_type=QuantType.QUInt8, op_types_to_quantize=["Conv", "MatMul"])
+        quantize_dynamic(before, after, weight_type=QuantType[weight_type], op_types_to_quantize=["Conv", "MatMul"])
         return after.read_bytes()
