@@ -95,7 +95,10 @@ struct Unchanged;
 type Rewritten<T> = Result<Option<T>, Unchanged>;
 
 /// Rewrites a model. Returns `None` if the model needs no change, or is malformed.
-pub(super) fn rewrite(model: &[u8]) -> Option<Vec<u8>> {
+///
+/// Without `replaces_nodes`, no node is replaced, for tests of the claims: attributes that rten
+/// needs are added all the same.
+pub(super) fn rewrite(model: &[u8], replaces_nodes: bool) -> Option<Vec<u8>> {
     let fields = ProtoField::read_all(model, 0..model.len())?;
     let mut rewriter = Rewriter {
         model,
@@ -103,6 +106,7 @@ pub(super) fn rewrite(model: &[u8]) -> Option<Vec<u8>> {
         scopes: Scopes::default(),
         names: Names::new(model),
         divisions: None,
+        replaces_nodes,
         replaced: 0,
     };
     let of_model = |rewriter: &mut Rewriter<'_>, number, value| match number {
@@ -152,6 +156,7 @@ struct Rewriter<'a> {
     names: Names<'a>,
     /// The outputs of the divisions to replace, after the first division.
     divisions: Option<Divisions>,
+    replaces_nodes: bool,
     /// The number of bytes of all replacements so far.
     replaced: usize,
 }
@@ -232,7 +237,7 @@ impl<'a> Rewriter<'a> {
     /// replace it.
     fn replaced(&mut self, node: &Node<'a>) -> Option<Vec<Vec<u8>>> {
         let is_exact = |input: &&[u8]| self.scopes.is_exact(input);
-        if !node.is_standard || !node.inputs.iter().all(is_exact) {
+        if !self.replaces_nodes || !node.is_standard || !node.inputs.iter().all(is_exact) {
             return None;
         }
         let division = self.inexact_division(node);

@@ -59,13 +59,13 @@ const SPLIT_WEIGHTS: &str = "inside.data";
 /// A model is loaded only if rten is known to compute each of its operators rightly, for the
 /// versions, datatypes and attributes that the model uses: [`RuntimeError::Unclaimed`].
 // The models share no threads, because a run cannot be stopped: a run that never finishes would
-// block other models. With only one thread per model, the requests to a model would run one after
-// the other.
+// block other models. One thread per model would run its requests one after the other.
 #[derive(Clone, Debug)]
 pub struct RtenRuntime {
     threads: NonZeroUsize,
     idle_threads: Arc<IdleThreads>,
     claims: ClaimsCheck,
+    replaces_nodes: bool,
 }
 
 /// Which claims a model must satisfy. Not public API: for tests of the claims.
@@ -88,6 +88,7 @@ impl RtenRuntime {
             threads: default_threads(),
             idle_threads: Arc::default(),
             claims: ClaimsCheck::Whole,
+            replaces_nodes: true,
         }
     }
 
@@ -104,6 +105,14 @@ impl RtenRuntime {
         Self { claims, ..self }
     }
 
+    /// Sets whether nodes that rten computes wrongly are replaced. Not public API.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn replaces_nodes(mut self, replaces_nodes: bool) -> Self {
+        self.replaces_nodes = replaces_nodes;
+        self
+    }
+
     /// The claims as lines of JSON. Not public API.
     #[doc(hidden)]
     pub fn list_claims() -> Vec<String> {
@@ -117,7 +126,7 @@ impl RtenRuntime {
     /// The reason why a node satisfies no claim.
     #[doc(hidden)]
     pub fn lines_of_claims(&self, model: &[u8]) -> Result<Vec<usize>, RuntimeError> {
-        let (model, added) = match rewrite::rewrite(model) {
+        let (model, added) = match rewrite::rewrite(model, self.replaces_nodes) {
             Some(rewritten) => (Cow::Owned(rewritten), NewNames::of(model)),
             None => (Cow::Borrowed(model), NewNames::default()),
         };
@@ -189,7 +198,7 @@ impl Runtime for RtenRuntime {
                 }
                 Err(model) => model,
             };
-            let (model, added) = match rewrite::rewrite(&model) {
+            let (model, added) = match rewrite::rewrite(&model, self.replaces_nodes) {
                 Some(rewritten) => (rewritten, NewNames::of(&model)),
                 None => (model, NewNames::default()),
             };

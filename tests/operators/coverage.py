@@ -29,13 +29,18 @@ def claimed_versions(claims):
 def report(options, settings):
     """Draws until each claim has enough cases in each version; prints those that lack or fail."""
     wanted = options.per_claim
-    versions = claimed_versions(runners.claims_of(options.runner))
+    claims = runners.claims_of(options.runner)
+    versions = claimed_versions(claims)
+    lines = collections.defaultdict(list)
+    for claim in claims:
+        lines[claim["operator"]].append(claim["line"])
+    settings = {**settings, "mode": "cover", "lines": lines}
     if options.operator:
         versions = {key: lines for key, lines in versions.items() if key[0] in options.operator}
     counts, bad, drawn = collections.Counter(), [], collections.Counter()
     impossible = set()
     results = open(options.results, "w") if options.results else None
-    block = max(50, wanted // 2)
+    block = max(10, wanted // 2)
     for turn in range(2 * MOST):
         lacking = [
             key
@@ -72,6 +77,11 @@ def report(options, settings):
             if results and row["verdict"] != "unclaimed":
                 results.write(json.dumps(row) + "\n")
         print(f"turn {turn}: {len(lacking)} versions lacked cases", flush=True)
+    for (operator, version), lines in sorted(versions.items()):
+        for line in lines:
+            print(
+                f"claim {line}, {operator} version {version}: {counts[(operator, version), line]}"
+            )
     short = [
         (key, line, counts[key, line])
         for key, lines in versions.items()

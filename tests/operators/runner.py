@@ -73,7 +73,7 @@ class Runner:
             self.process.wait()
             self.process = None
 
-    def run(self, model, feeds, dropped=None, claims=None):
+    def run(self, model, feeds, dropped=None, claims=None, rewrite=None):
         """Runs a model; `dropped` is the number of a condition that is left out."""
         if self.process is None:
             self.start()
@@ -92,7 +92,7 @@ class Runner:
             "id": self.number,
             "runtime": self.runtime,
             "claims": self.claims if claims is None else claims,
-            "rewrite": self.rewrite,
+            "rewrite": self.rewrite if rewrite is None else rewrite,
             "dropped": dropped,
             "model": len(model),
             "inputs": inputs,

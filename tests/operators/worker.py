@@ -13,9 +13,13 @@ from describe import case_text, save
 from runner import Answer, Runner
 
 
-def run(case, model, expected, runner, dropped=None, claims=None):
+# Errors of cases without a condition, after which a wrong answer is no longer looked for.
+ENOUGH_ERRORS = 40
+
+
+def run(case, model, expected, runner, dropped=None, rewrite=None):
     """Runs a case: (verdict, reason, answer)."""
-    answer = runner.run(model.SerializeToString(), case.feeds, dropped, claims)
+    answer = runner.run(model.SerializeToString(), case.feeds, dropped, rewrite=rewrite)
     if answer.result != "answered":
         verdict = "unclaimed" if is_unclaimed(answer) else answer.result
         return verdict, f"{answer.stage}: {answer.why}", answer
@@ -68,6 +72,7 @@ class Bench:
         self.drawn, self.undrawn = set(), collections.Counter()
         # Conditions of claims that no case has needed so far, by operator.
         self.conditions = {name: set(of) for name, of in settings.get("conditions", {}).items()}
+        self.errors = collections.Counter()
 
     def draw(self, job):
         """The case of a job, or None."""
@@ -79,7 +84,14 @@ class Bench:
         choice = drawing.targets([operator] if operator else None, tuple(self.settings["domains"]))
         graphs = 0 if operator else self.settings["graphs"]
         drawn = drawing.draw_case(
-            seed, number, choice, graphs, version, self.settings["small"], self.refusals
+            seed,
+            number,
+            choice,
+            graphs,
+            version,
+            self.settings["small"],
+            self.refusals,
+            with_reference=self.settings["mode"] == "mutate",
         )
         if drawn is None:
             self.undrawn[key] += 1
@@ -100,6 +112,20 @@ class Bench:
                 self.settings["failures"], job, case, model, expected, answer, verdict, why
             )
         return [row]
+
+    def cover(self, job):
+        """The rows of a job: also one for a node that has a claim, and is replaced all the same."""
+        drawn = self.draw(job)
+        if drawn is None:
+            return [{"job": job, "operator": job[2], "version": job[3], "verdict": "undrawn"}]
+        lines = set(self.settings["lines"][job[2]])
+        rows = []
+        for rewrite in (True, False):
+            verdict, why, answer = run(*drawn, self.runner, rewrite=rewrite)
+            rows.append(row_of(job, drawn[0], verdict, why, answer))
+            if verdict != "right" or lines & set(answer.claims):
+                break
+        return rows
 
     def check_oracle(self, job):
         """The rows of a job: whether optimisations and `onnx.reference` change the answer."""
@@ -132,24 +158,45 @@ class Bench:
         drawn = self.draw(job) if left else None
         if drawn is None:
             return []
-        case, model, expected = drawn
-        if not is_unclaimed(self.runner.run(model.SerializeToString(), case.feeds)):
-            return []
+        case, model, _ = drawn
         rows = []
-        for condition in sorted(left):
-            verdict, why, answer = run(case, model, expected, self.runner, dropped=condition)
-            if verdict == "unclaimed":
+        # Where nodes are replaced, a replacement can hide the answer without the condition.
+        for rewrite in (False, True):
+            whole = self.runner.run(model.SerializeToString(), case.feeds, rewrite=rewrite)
+            if not is_unclaimed(whole):
                 continue
-            rows.append({**row_of(job, case, verdict, why, answer), "condition": condition})
-            if verdict in ("wrong", "panicked", "crashed", "hung"):
-                left.discard(condition)
+            for condition in sorted(left):
+                row = self.without(condition, job, drawn, rewrite)
+                if row:
+                    rows.append(row)
         return rows
+
+    def without(self, condition, job, drawn, rewrite):
+        """The row of a case without a condition, or None if another condition refuses it."""
+        case, model, expected = drawn
+        verdict, why, answer = run(case, model, expected, self.runner, condition, rewrite)
+        if verdict == "unclaimed":
+            return None
+        self.errors[condition] += verdict in ("failed", "refused")
+        enough = self.errors[condition] >= ENOUGH_ERRORS
+        if enough or verdict in ("wrong", "panicked", "crashed", "hung"):
+            self.conditions[job[2]].discard(condition)
+        return {
+            **row_of(job, case, verdict, why, answer),
+            "condition": condition,
+            "rewrite": rewrite,
+        }
 
 
 def work(jobs, settings):
     """Prints, for each job, the line that it begins and the lines of its results."""
     bench = Bench(settings)
-    modes = {"compare": bench.compare, "mutate": bench.mutate, "oracle": bench.check_oracle}
+    modes = {
+        "compare": bench.compare,
+        "cover": bench.cover,
+        "mutate": bench.mutate,
+        "oracle": bench.check_oracle,
+    }
     for place, job in jobs:
         print(json.dumps({"begin": place}), flush=True)
         rows = modes[settings["mode"]](job)

@@ -4,6 +4,10 @@ use rten_onnx::protobuf::{DecodeMessage, ValueReader};
 
 use super::*;
 
+fn rewrite(model: &[u8]) -> Option<Vec<u8>> {
+    super::rewrite(model, true)
+}
+
 fn parse(model: &[u8]) -> ModelProto {
     ModelProto::decode(ValueReader::from_buf(model)).unwrap()
 }

@@ -37,12 +37,18 @@ def cast(b):
     else:
         x = b.tensor(source, shape)
     if name == "CastLike":
-        b.op([x, b.tensor(target, draw.shape(0, 2))])
+        as_number(b, b.op([x, b.tensor(target, draw.shape(0, 2))]), target)
         return
     to = schemas.element_type(target)
     if b.version == 1:
         to = {1: "FLOAT", 6: "INT32", 7: "INT64", 9: "BOOL", 11: "DOUBLE"}.get(to, "FLOAT")
-    b.op([x], {"to": to})
+    as_number(b, b.op([x], {"to": to}), target)
+
+
+def as_number(b, names, target):
+    """Reads a result of BOOL as a number, too: true is 1."""
+    if target is np.bool_ and b.version >= 9 and b.draw.chance(0.5):
+        b.outputs += b.node("Cast", names, to=schemas.element_type(np.int32))
 
 
 def quantised(b, dtype, shape, constant=0.12):
@@ -98,6 +104,11 @@ def linear(b):
     else:
         x = quantised(b, dtype, shape)
     inputs = [x, scale(b, scales, of)]
+    if quantise and of is np.float32 and not scales and x in b.feeds and draw.chance(0.3):
+        # Quotients that are a half: 2.5 times 0.1 by 0.1.
+        by = {**b.constants, **b.feeds}[inputs[1]]
+        b.feeds[x] = ((draw.numpy.integers(-6, 6, shape) + 0.5) * np.float64(by)).astype(of)
+        draw.marks.add("quotients=halves")
     with_zero = draw.chance(0.7) or (quantise and dtype is not np.uint8)
     if with_zero:
         inputs.append(zero_point(b, dtype, scales))

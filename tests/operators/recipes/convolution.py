@@ -54,6 +54,9 @@ class Window:
             given["dilations"] = self.dilations
         if "pads" in names and self.auto_pad == "NOTSET" and (any(self.pads) or draw.chance(0.4)):
             given["pads"] = self.pads
+        if "pads" in names and self.auto_pad == "VALID" and draw.chance(0.3):
+            given["pads"] = [draw.between(0, k - 1) for k in self.kernel * 2]
+            draw.marks.add("pads of VALID")
         if self.auto_pad != "NOTSET" or draw.chance(0.15):
             given["auto_pad"] = self.auto_pad
         return given
@@ -88,7 +91,7 @@ def conv(b):
 @recipe("ConvInteger")
 def conv_integer(b):
     draw = b.draw
-    window = Window(b, draw.pick([1, 2, 2]))
+    window = Window(b, draw.pick([1, 2, 2, 2, 3]))
     group, inputs, outputs = channels(draw)
     t1, t2 = b.type("T1"), b.type("T2")
     operands = [

@@ -58,9 +58,9 @@ def divisor(b, array):
 )
 def binary(b):
     draw, name = b.draw, b.key[1]
-    left, right = b.type_of(0), b.type_of(1)
+    left, right, x = b.type_of(0), b.type_of(1), None
     shape = draw.shape()
-    attributes = {}
+    attributes, single = {}, False
     if b.has("broadcast"):
         second = draw.broadcast(shape)
         attributes = {"broadcast": 1}
@@ -71,6 +71,10 @@ def binary(b):
         first = shape
     else:
         first, second = draw.broadcast(shape), draw.broadcast(shape)
+        if draw.chance(0.1):
+            # A single number of more dimensions than the other operand.
+            second = (1,) * draw.between(0, len(first) + 1)
+            single = draw.chance(0.5)
     if name in ("Div", "Mod") and np.dtype(right).kind in "iu":
         b.types_used = right
         y = b.add(divisor(b, draw.tensor(right, second)), 0.25)
@@ -82,9 +86,13 @@ def binary(b):
         y = b.add(
             np.asarray(draw.numpy.choice([0, 1, 2, 3, 0.5, -1, -2, 1.5], second)).astype(right), 0.4
         )
+    elif name == "Div" and right is np.float32 and draw.chance(0.08):
+        # Divisors whose reciprocals are infinite, and a finite quotient.
+        y = b.add(np.asarray(draw.numpy.choice([1e-40, -2e-39], second)).astype(right), 0.25)
+        x = b.add(np.asarray(draw.numpy.choice([2e-39, 0.01], first)).astype(left), 0.12)
     else:
-        y = b.tensor(right, second, constant=0.25)
-    x = b.tensor(left, first)
+        y = b.tensor(right, second, constant=1.0 if single else 0.25)
+    x = x or b.tensor(left, first)
     if name == "Mod":
         attributes["fmod"] = 1 if np.dtype(left).kind == "f" else b.maybe([0, 1])
     if name == "BitShift":

@@ -8,6 +8,24 @@ import schemas
 from . import recipe
 
 
+@recipe("Constant")
+def constant(b):
+    draw = b.draw
+    values = draw.shape(0, 1)
+    choices = {
+        "value": lambda: numpy_helper.from_array(draw.tensor(b.type(), draw.shape()), "value"),
+        "value_int": lambda: draw.between(-(2**33), 2**33) if draw.chance(0.2) else 7,
+        "value_ints": lambda: [draw.between(-9, 9) for _ in range(max(values, default=1))],
+        "value_float": lambda: draw.numpy.normal(),
+        "value_floats": lambda: list(draw.numpy.normal(0, 2, max(values, default=1))),
+        "value_string": lambda: "a",
+    }
+    name = draw.pick([name for name in choices if b.has(name)])
+    # A server takes no model without inputs.
+    b.op([], {name: choices[name]()})
+    b.outputs += b.node("Neg", [b.tensor(np.float32, (2,))])
+
+
 @recipe("ConstantOfShape")
 def constant_of_shape(b):
     draw = b.draw

@@ -35,6 +35,11 @@ def reshape(b):
         b.op([x, b.add(integers(target), 0.7)], {"allowzero": allowzero})
 
 
+def axes_input(draw, axes):
+    """The axes as an input: a single one is a scalar in some cases."""
+    return axes[0] if len(axes) == 1 and draw.chance(0.2) else axes
+
+
 @recipe("Squeeze")
 def squeeze(b):
     draw = b.draw
@@ -45,6 +50,7 @@ def squeeze(b):
     x = b.tensor(b.type(), shape)
     given = axes and draw.chance(0.75)
     if b.version >= 13:
+        axes = axes_input(draw, axes)
         b.op([x, b.add(integers(axes), 0.7)] if given else [x])
     else:
         b.op([x], {"axes": axes if given else None})
@@ -59,7 +65,7 @@ def unsqueeze(b):
     axes = [a - rank if b.version >= 11 and draw.chance(0.35) else a for a in axes]
     x = b.tensor(b.type(), shape)
     if b.version >= 13:
-        b.op([x, b.add(integers(axes), 0.7)])
+        b.op([x, b.add(integers(axes_input(draw, axes)), 0.7)])
     else:
         b.op([x], {"axes": axes})
 

@@ -6,7 +6,7 @@ from .conversion import quantised, scale, zero_point
 
 def matrix_shapes(draw, vectors=True):
     """Two shapes whose matrix product exists."""
-    rows, inner, columns = draw.size(), draw.size(), draw.size()
+    rows, inner, columns = draw.size(0.04), draw.size(), draw.size()
     batch = draw.shape(0, 3)
     left = draw.broadcast(batch) + (rows, inner)
     right = draw.broadcast(batch) + (inner, columns)

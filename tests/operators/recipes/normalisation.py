@@ -77,7 +77,7 @@ def layer(b):
     x = b.tensor(dtype, shape, draw.pick([None, None, "large_mean"]))
     weights = [b.tensor(of, draw.broadcast(inside) if draw.chance(0.15) else inside, constant=0.7)]
     outputs = 1
-    attributes = {"axis": given, "epsilon": b.maybe(EPSILONS), "stash_type": b.maybe([1], 0.3)}
+    attributes = {"axis": given, "epsilon": b.maybe(EPSILONS), "stash_type": b.maybe([1, 1, 10], 0.3)}
     if second == "U":
         if draw.chance(0.6):
             weights.append(b.tensor(dtype, inside, constant=0.7))

@@ -17,7 +17,7 @@ def axes_of(draw, rank, negative=True):
 @recipe(*REDUCTIONS)
 def reduction(b):
     draw = b.draw
-    shape = draw.shape()
+    shape = draw.shape(empty=0.1 if draw.chance(0.1) else 0.015)
     x = b.tensor(b.type(), shape)
     axes = axes_of(draw, len(shape), b.version >= 11)
     attributes = {"keepdims": b.maybe([0, 1])}
@@ -69,7 +69,7 @@ def top_k(b):
     x = b.tensor(b.type(), shape, "ties" if draw.chance(0.3) else None)
     attributes = {"axis": given}
     if b.version >= 11:
-        attributes |= {"largest": b.maybe([0, 1]), "sorted": b.maybe([1], 0.4)}
+        attributes |= {"largest": b.maybe([0, 1]), "sorted": b.maybe([0, 1, 1], 0.4)}
     if b.version < 10:
         b.op([x], attributes | {"k": k}, 2)
     else:
@@ -95,7 +95,7 @@ def mean_variance(b):
 
 @recipe("NonZero")
 def non_zero(b):
-    b.op([b.tensor(b.type(), b.draw.shape(1))])
+    b.op([b.tensor(b.type(), b.draw.shape())])
 
 
 @recipe("Unique")

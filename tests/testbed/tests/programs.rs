@@ -6,6 +6,7 @@
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
+use clarity_testbed::onnx;
 use serde_json::{Value, json};
 
 const RUN_MODELS: &str = env!("CARGO_BIN_EXE_run_models");
@@ -23,30 +24,52 @@ fn run_models_lists_claims_as_lines_of_json() {
     assert!(operators.contains(&json!("Add")), "{operators:?}");
 }
 
-#[test]
-fn run_models_refuses_a_broken_model_and_ends_with_its_input() {
+/// The header of the answer to a request, after which the program ends with its input.
+fn answer(mut header: Value, model: &[u8], input: &[u8]) -> Value {
     let mut program = Command::new(RUN_MODELS)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let header = json!({
-        "id": 7, "runtime": "rten", "claims": true, "rewrite": true, "dropped": null,
-        "model": 3, "inputs": [],
-    });
+    header["model"] = json!(model.len());
     let header = header.to_string().into_bytes();
     let length = u32::try_from(header.len()).unwrap().to_le_bytes();
-    let request = [&length, &header[..], b"abc"].concat();
+    let request = [&length, &header[..], model, input].concat();
     program.stdin.take().unwrap().write_all(&request).unwrap();
     let mut answer = Vec::new();
     let mut output = program.stdout.take().unwrap();
     output.read_to_end(&mut answer).unwrap();
     assert!(program.wait().unwrap().success());
-    let (length, header) = answer.split_first_chunk::<4>().unwrap();
-    assert_eq!(header.len(), u32::from_le_bytes(*length) as usize);
-    let header: Value = serde_json::from_slice(header).unwrap();
-    assert_eq!(header["id"], 7);
-    assert_eq!(header["result"], "refused", "{header}");
+    let (length, rest) = answer.split_first_chunk::<4>().unwrap();
+    let header = &rest[..u32::from_le_bytes(*length) as usize];
+    serde_json::from_slice(header).unwrap()
+}
+
+#[test]
+fn run_models_refuses_a_broken_model_and_ends_with_its_input() {
+    let header = json!({
+        "id": 7, "runtime": "rten", "claims": true, "rewrite": true, "dropped": null, "inputs": [],
+    });
+    let answer = answer(header, b"abc", &[]);
+    assert_eq!(answer["id"], 7);
+    assert_eq!(answer["result"], "refused", "{answer}");
+}
+
+#[test]
+fn run_models_without_rewriting_replaces_no_node() {
+    // Softplus has no claim: it is served by its replacement.
+    let node = onnx::node("Softplus", &["x"], "y");
+    let value = |name| onnx::value(name, onnx::DataType::FLOAT, &[1]);
+    let model = onnx::model_with_weights(vec![value("x")], vec![node], vec![value("y")], vec![]);
+    for (rewrite, result, stage) in [(true, "answered", "run"), (false, "refused", "claims")] {
+        let header = json!({
+            "id": 1, "runtime": "rten", "claims": true, "rewrite": rewrite, "dropped": null,
+            "inputs": [{"name": "x", "datatype": "FP32", "shape": [1], "bytes": 4}],
+        });
+        let answer = answer(header, &model, &1_f32.to_le_bytes());
+        assert_eq!(answer["result"], result, "{answer}");
+        assert_eq!(answer["stage"], stage, "{answer}");
+    }
 }
 
 #[test]

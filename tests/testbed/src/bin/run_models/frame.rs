@@ -28,7 +28,7 @@ pub(crate) struct RequestHeader {
     pub(crate) runtime: RuntimeName,
     /// Whether rten refuses models outside of its claims.
     pub(crate) claims: bool,
-    /// Whether nodes are rewritten before the load.
+    /// Whether rten's nodes are replaced before the load.
     pub(crate) rewrite: bool,
     /// The number of the claims' condition that is left out, if any.
     pub(crate) dropped: Option<usize>,

@@ -34,9 +34,6 @@ impl Runtimes {
 
     /// The runtime that a request names.
     pub(crate) fn find(&self, header: &RequestHeader) -> Result<Arc<dyn Runtime>, String> {
-        if !header.rewrite {
-            return Err("not supported".to_owned());
-        }
         let onnxruntime = || {
             let library = "expected the argument --onnxruntime PATH".to_owned();
             self.onnxruntime.clone().ok_or(library)
@@ -56,7 +53,8 @@ pub(crate) fn rten(header: &RequestHeader) -> RtenRuntime {
         (true, None) => ClaimsCheck::Whole,
         (true, Some(condition)) => ClaimsCheck::Without(condition),
     };
-    RtenRuntime::new().threads(NonZeroUsize::MIN).claims(claims)
+    let runtime = RtenRuntime::new().threads(NonZeroUsize::MIN);
+    runtime.claims(claims).replaces_nodes(header.rewrite)
 }
 
 #[cfg(feature = "onnxruntime")]
