@@ -26,6 +26,7 @@ mod table;
 mod telemetry;
 mod verify;
 mod vetting;
+mod workers;
 
 use std::fmt::Display;
 use std::io::{self, Write};
@@ -81,6 +82,9 @@ enum Command {
     /// Load and run the version on standard input, on behalf of another process
     #[command(name = vetting::COMMAND, hide = true)]
     Vet(runtimes::RuntimeArgs),
+    /// Run the version on standard input, on behalf of a server
+    #[command(name = workers::COMMAND, hide = true)]
+    Worker(runtimes::RuntimeArgs),
     Runtime(runtime::RuntimeCommand),
     /// Load a library of ONNX Runtime, on behalf of another process
     #[command(name = runtime::LOAD_COMMAND, hide = true)]
@@ -96,7 +100,7 @@ impl Command {
             Self::Add(add) => add.vetting.needs_library(),
             Self::Probe(probe) => probe.vetting.needs_library(),
             Self::Import(import) => import.vetting.needs_library(),
-            Self::Vet(runtimes) => runtimes.needs_library(),
+            Self::Vet(runtimes) | Self::Worker(runtimes) => runtimes.needs_library(),
             Self::LoadLibrary(_) => true,
             _ => false,
         }
@@ -164,6 +168,7 @@ pub fn run() -> ExitCode {
         Command::Remove(remove) => remove.run(),
         Command::Import(import) => import.run(),
         Command::Vet(runtimes) => vetting::vet(&runtimes),
+        Command::Worker(runtimes) => runtimes.serve_worker(),
         Command::Runtime(runtime) => runtime.run(),
         Command::LoadLibrary(library) => runtime::load_library(&library),
     };

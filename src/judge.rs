@@ -7,13 +7,13 @@ use std::time::Duration;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::ModelName;
 use crate::executor::{Executor, JobError, infer};
 use crate::metrics::ModelMetrics;
 use crate::session::{RunError, run};
 use crate::status::Loaded;
 use crate::tensor::Tensor;
 use crate::verdict::Verdict;
+use crate::{ModelName, ProbeError};
 
 /// Judges the failed runs of one model by a *judging run*: a run that a working model passes.
 ///
@@ -199,7 +199,7 @@ impl JudgingRun {
                 let _running = running;
                 // An error means that the judge stopped waiting.
                 begin.send(()).ok()?;
-                Some(evidence.run(&loaded))
+                evidence.run(&loaded)
             }
         };
         let mut job = pin!(infer(&*self.executor, &self.model, &self.loaded, work));
@@ -235,18 +235,19 @@ impl Evidence {
         }
     }
 
-    /// Runs the model. The error never shows a value of a client's input.
-    fn run(self, loaded: &Loaded) -> Result<(), String> {
+    /// Runs the model. The error never shows a value of a client's input. `None` if the run says
+    /// nothing about the model.
+    fn run(self, loaded: &Loaded) -> Option<Result<(), String>> {
         match (self, &loaded.probe) {
-            (Self::Probe, None) => Ok(()),
-            (Self::Probe, Some(probe)) => {
-                let outcome = probe.run(&*loaded.session);
-                outcome.map_err(|error| error.to_string())
-            }
-            (Self::GoodInput(inputs), _) => {
-                let outcome = run(&*loaded.session, inputs);
-                outcome.map(drop).map_err(|error| kind(&error).to_owned())
-            }
+            (Self::Probe, None) => Some(Ok(())),
+            (Self::Probe, Some(probe)) => match probe.run(&*loaded.session) {
+                Err(ProbeError::Run(error)) if error.is_from_outside() => None,
+                outcome => Some(outcome.map_err(|error| error.to_string())),
+            },
+            (Self::GoodInput(inputs), _) => match run(&*loaded.session, inputs) {
+                Err(error) if error.is_from_outside() => None,
+                outcome => Some(outcome.map(drop).map_err(|error| kind(&error).to_owned())),
+            },
         }
     }
 }
@@ -261,5 +262,7 @@ const fn kind(error: &RunError) -> &'static str {
             "an output differs from its declaration"
         }
         RunError::NotFinite { .. } => "an output is not finite",
+        RunError::OutOfMemory(_) => "the model ran out of memory",
+        RunError::WorkerDied { .. } => "the worker of the model died",
     }
 }

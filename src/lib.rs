@@ -18,6 +18,7 @@
 //!   child process, a hostile version does no harm.
 //! - A [`Runtime`] makes a [`Session`] from verified bytes. [`RtenRuntime`] comes with the server.
 //!   With the feature `onnxruntime`, `OnnxRuntimeLibrary` loads a shared library of ONNX Runtime.
+//!   On Linux, a `WorkerRuntime` runs the sessions of another runtime in processes of their own.
 //! - An [`Executor`] runs blocking jobs. [`BlockingPool`] is for production, and [`Inline`] is for
 //!   virtual time.
 //! - The [`Registry`] keeps every model loaded: it notices changes on disk, swaps versions, falls
@@ -107,6 +108,8 @@ mod tensor;
 mod verdict;
 mod version;
 mod vetting;
+#[cfg(target_os = "linux")]
+mod worker;
 
 pub use self::bearer::{BearerToken, InvalidToken};
 pub use self::config::{Config, ConfigError, ReloadConfig, ScrubConfig};
@@ -145,6 +148,8 @@ pub use self::store::{
 pub use self::tensor::{ByteStrings, DataType, Dimension, Fp16, Tensor, TensorData, TensorSpec};
 pub use self::version::{InvalidVersion, Version};
 pub use self::vetting::{Vetting, VettingError, VettingLimits};
+#[cfg(target_os = "linux")]
+pub use self::worker::{WorkerRuntime, serve_worker};
 pub use clarity_breaker::{
     BreakerConfig, BreakerCounts, BreakerEvent, BreakerEvents, BreakerHandle, BreakerRate,
     BreakerSnapshot, BreakerState, BreakerTrip, BreakerWindow, SlowCalls,

@@ -30,7 +30,7 @@ use crate::executor::{Executor, infer};
 use crate::metrics::ModelMetrics;
 use crate::status::{Loaded, ModelState};
 use crate::{
-    ModelName, ModelStatus, Quarantine, Reason, ReloadConfig, Runtime, Store, Version,
+    ModelName, ModelStatus, ProbeError, Quarantine, Reason, ReloadConfig, Runtime, Store, Version,
     VersionPolicy, VersionStatus, Vetting,
 };
 
@@ -340,6 +340,10 @@ impl Loader {
         };
         let job = infer(&*self.executor, &self.model, &loaded, work);
         match timeout(self.deadline, job).await {
+            Ok(Ok(Err(ProbeError::Run(error)))) if error.is_from_outside() => {
+                tracing::debug!(model = %self.model, %version, detail = %error, "not probed");
+                true
+            }
             Ok(Ok(Err(error))) => {
                 self.metrics.probe_failed();
                 tracing::error!(model = %self.model, %version, detail = %error, "probe failed");

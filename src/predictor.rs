@@ -213,13 +213,15 @@ impl Predictor {
                 permit.cancel();
                 return Err(Failure::new(Reason::InvalidRequest, refused.to_string()));
             }
+            Ok(Ok(Err(died))) if died.is_from_outside() => {
+                permit.cancel();
+                return Err(Failure::of_run(&died));
+            }
             Ok(Ok(Err(error))) => {
                 let is_panic = matches!(error, RunError::Panicked(_));
-                let failure = Failure::new(Reason::InferenceFailed, &error);
-                (
-                    failure,
-                    (!is_panic).then(|| Failure::input_rejected(&error)),
-                )
+                let failure = Failure::of_run(&error);
+                let is_usual = failure.reason == Reason::InferenceFailed && !is_panic;
+                (failure, is_usual.then(|| Failure::input_rejected(&error)))
             }
             Ok(Err(error)) => (error.into_failure(), None),
             Err(_) => {
@@ -271,6 +273,18 @@ impl Failure {
             reason,
             detail: sanitize_for_log(detail).into(),
             retry_after: None,
+        }
+    }
+}
+
+impl Failure {
+    /// The failure of a run.
+    fn of_run(error: &RunError) -> Self {
+        let reason = error.reason();
+        let is_brief = reason == Reason::WorkerDied;
+        Self {
+            retry_after: is_brief.then_some(OVERLOAD_RETRY),
+            ..Self::new(reason, error)
         }
     }
 }

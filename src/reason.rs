@@ -61,6 +61,10 @@ pub enum Reason {
     /// The model failed on a valid request, with an error, a panic or a value that is not finite.
     /// The fault is the model's, or unknown.
     InferenceFailed,
+    /// The process of the model had no memory for the run.
+    OutOfMemory,
+    /// The process that ran the model died.
+    WorkerDied,
     /// The model did not answer in time.
     DeadlineExceeded,
     /// The client closed the connection before the answer.
@@ -90,6 +94,8 @@ impl Reason {
         Self::CircuitOpen,
         Self::Overloaded,
         Self::InferenceFailed,
+        Self::OutOfMemory,
+        Self::WorkerDied,
         Self::DeadlineExceeded,
         Self::Cancelled,
     ];
@@ -138,6 +144,8 @@ impl Reason {
             Self::CircuitOpen => "circuit_open",
             Self::Overloaded => "overloaded",
             Self::InferenceFailed => "inference_failed",
+            Self::OutOfMemory => "out_of_memory",
+            Self::WorkerDied => "worker_died",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Cancelled => "cancelled",
         }

@@ -12,7 +12,7 @@ mod refusal;
 mod refused_node;
 mod rewrite;
 mod rten;
-mod session_threads;
+pub(crate) mod session_threads;
 mod trial;
 mod warm_up;
 mod weights;
@@ -126,6 +126,17 @@ pub enum RuntimeError {
     /// The runtime that served the version in the vetting process does not exist in this process.
     #[error("the version was vetted with {0}, which this process does not have")]
     OtherRuntime(RuntimeId),
+    /// The runtime in a worker refuses the version.
+    #[error("{why}")]
+    RefusedByWorker {
+        /// The kind of the reason.
+        kind: RefusalKind,
+        /// The reason as a sentence.
+        why: String,
+    },
+    /// A worker cannot be started, or died while it loaded the version.
+    #[error("cannot run a worker: {0}")]
+    Worker(String),
     /// An output of a run on generated inputs does not have the declared datatype or rank, or is
     /// not finite.
     #[error("the warm-up failed: {}{}", .0, remedy(.0))]
@@ -238,7 +249,7 @@ pub fn try_version(
 }
 
 /// The default number of threads of a session: one for each processor, but at most 4.
-fn default_threads() -> NonZeroUsize {
+pub(crate) fn default_threads() -> NonZeroUsize {
     let processors = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let most = NonZeroUsize::new(MAX_DEFAULT_THREADS).unwrap_or(NonZeroUsize::MIN);
     processors.min(most)
@@ -246,7 +257,10 @@ fn default_threads() -> NonZeroUsize {
 
 /// Loads a version, and turns a panic of the runtime into an error. Checks that the outputs in the
 /// manifest's declaration exist.
-fn load(runtime: &dyn Runtime, version: VerifiedVersion) -> Result<Box<dyn Session>, RuntimeError> {
+pub(crate) fn load(
+    runtime: &dyn Runtime,
+    version: VerifiedVersion,
+) -> Result<Box<dyn Session>, RuntimeError> {
     let allow_nonfinite = version.manifest().allow_nonfinite().cloned();
     let session = catch(|| runtime.load(version))
         .unwrap_or_else(|panic| Err(RuntimeError::Panicked(panic)))?;

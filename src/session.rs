@@ -4,6 +4,7 @@ use std::thread::ThreadId;
 
 use thiserror::Error;
 
+use crate::Reason;
 use crate::panics::catch;
 use crate::tensor::{Tensor, TensorSpec};
 
@@ -83,6 +84,18 @@ pub enum RunError {
     /// The model failed with an error.
     #[error("the model failed: {0}")]
     Failed(String),
+    /// The process of the model had no memory for the run.
+    #[error("the model ran out of memory: {0}")]
+    OutOfMemory(String),
+    /// The worker that ran the model died, or no worker could be started.
+    #[error("the worker of the model {why}")]
+    WorkerDied {
+        /// How the worker died.
+        why: String,
+        /// Whether the death can be the fault of the model or of the request. Then the failure
+        /// counts like any other one.
+        is_judged: bool,
+    },
     /// The model panicked.
     #[error("the model panicked: {0}")]
     Panicked(String),
@@ -121,6 +134,28 @@ pub enum RunError {
         /// The value at that index.
         found: f32,
     },
+}
+
+impl RunError {
+    /// Whether the error says nothing about the model, nor about the request.
+    pub(crate) fn is_from_outside(&self) -> bool {
+        matches!(
+            self,
+            Self::WorkerDied {
+                is_judged: false,
+                ..
+            }
+        )
+    }
+
+    /// The reason of the failure that this error causes.
+    pub(crate) fn reason(&self) -> Reason {
+        match self {
+            Self::OutOfMemory(_) => Reason::OutOfMemory,
+            Self::WorkerDied { .. } => Reason::WorkerDied,
+            _ => Reason::InferenceFailed,
+        }
+    }
 }
 
 /// Runs a session, turns its panics into errors, and checks its outputs.

@@ -1,6 +1,7 @@
 //! Tensors, and the declarations of a model's tensors.
 
 mod byte_strings;
+pub(crate) mod encoding;
 mod fp16;
 
 use std::fmt;

@@ -1,11 +1,16 @@
 //! Command-line arguments of the runtimes.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
+use super::CommandResult;
 use super::onnxruntime::OnnxRuntimeArgs;
+use super::workers::WorkerArgs;
+#[cfg(target_os = "linux")]
+use crate::WorkerRuntime;
 use crate::{AutoRuntime, RtenRuntime, Runtime};
 
 #[derive(Args, Clone, Debug)]
@@ -35,20 +40,94 @@ impl RuntimeArgs {
         &self,
         threads: Option<NonZeroUsize>,
     ) -> Result<Arc<dyn Runtime>, String> {
-        let second = match self.selected {
-            SelectedRuntime::Rten => None,
-            SelectedRuntime::Auto | SelectedRuntime::Onnxruntime => {
-                self.onnxruntime.runtime(threads)?
+        self.choose(rten(threads), self.onnxruntime(threads)?)
+    }
+
+    /// The selected runtime, in workers that run `program` with `threads` threads each.
+    ///
+    /// # Errors
+    ///
+    /// When the selected runtime is not installed.
+    #[cfg(target_os = "linux")]
+    pub(super) fn in_workers(
+        &self,
+        threads: Option<NonZeroUsize>,
+        workers: &WorkerArgs,
+        program: &Path,
+    ) -> Result<Arc<dyn Runtime>, String> {
+        let in_worker = |runtime, selected: [&str; 2], library: &[String]| -> Arc<dyn Runtime> {
+            let args = [super::workers::COMMAND].into_iter().chain(selected);
+            let args: Vec<&str> = args.chain(library.iter().map(String::as_str)).collect();
+            let runtime = WorkerRuntime::new(runtime, program, &args)
+                .memory(workers.worker_memory)
+                .require_lockdown(workers.requires_lockdown());
+            Arc::new(match threads {
+                Some(threads) => runtime.threads(threads),
+                None => runtime,
+            })
+        };
+        let first = in_worker(rten(threads), ["--runtime", "rten"], &[]);
+        let second = match self.onnxruntime(threads)? {
+            None => None,
+            Some(second) => {
+                let (selected, library) =
+                    (["--runtime", "onnxruntime"], self.onnxruntime.to_args()?);
+                Some(in_worker(second, selected, &library))
             }
         };
+        self.choose(first, second)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn in_workers(
+        &self,
+        _threads: Option<NonZeroUsize>,
+        workers: &WorkerArgs,
+        _program: &Path,
+    ) -> Result<Arc<dyn Runtime>, String> {
+        workers.check()?;
+        Err("--workers on: expected Linux".to_owned())
+    }
+
+    /// ONNX Runtime, if it can be selected and is installed.
+    fn onnxruntime(
+        &self,
+        threads: Option<NonZeroUsize>,
+    ) -> Result<Option<Arc<dyn Runtime>>, String> {
+        match self.selected {
+            SelectedRuntime::Rten => Ok(None),
+            SelectedRuntime::Auto | SelectedRuntime::Onnxruntime => {
+                self.onnxruntime.runtime(threads)
+            }
+        }
+    }
+
+    /// Selects among rten and ONNX Runtime.
+    fn choose(
+        &self,
+        rten: Arc<dyn Runtime>,
+        second: Option<Arc<dyn Runtime>>,
+    ) -> Result<Arc<dyn Runtime>, String> {
         match (self.selected, second) {
             (SelectedRuntime::Onnxruntime, Some(second)) => Ok(second),
             (SelectedRuntime::Onnxruntime, None) => {
                 Err("--runtime onnxruntime: no ONNX Runtime (see `clarity runtime`)".to_owned())
             }
-            (_, Some(second)) => Ok(Arc::new(AutoRuntime::new(rten(threads), second))),
-            (_, None) => Ok(rten(threads)),
+            (_, Some(second)) => Ok(Arc::new(AutoRuntime::new(rten, second))),
+            (_, None) => Ok(rten),
         }
+    }
+
+    /// Runs in a worker: loads and runs the version that the server sends over standard input.
+    #[cfg(target_os = "linux")]
+    pub(super) fn serve_worker(&self) -> CommandResult {
+        crate::serve_worker(|threads| self.runtime(Some(threads)))?;
+        Ok(true)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn serve_worker(&self) -> CommandResult {
+        Err("expected Linux: workers exist only there".into())
     }
 
     /// Whether the selected runtime can need ONNX Runtime.

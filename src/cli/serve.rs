@@ -12,6 +12,7 @@ use super::logs::LogArgs;
 use super::open_files;
 use super::stop_signals::{StopSignal, StopSignals};
 use super::vetting::VettingArgs;
+use super::workers::WorkerArgs;
 use super::{CommandResult, ModelsArg, print};
 use crate::{
     BearerToken, BlockingPool, Config, InvalidModelName, InvalidToken, InvalidVersionPolicy,
@@ -129,6 +130,8 @@ pub(super) struct Serve {
     #[command(flatten)]
     pub(super) vetting: VettingArgs,
     #[command(flatten)]
+    workers: WorkerArgs,
+    #[command(flatten)]
     logs: LogArgs,
 }
 
@@ -150,11 +153,12 @@ impl Serve {
         // signal at once.
         let mut signals = StopSignals::listen()?;
         open_files::raise_limit(self.connections);
+        self.workers.check()?;
         let config = self.config(self.admin_token()?);
         let drain = config.drain;
         let mut builder = Server::builder(self.models.path())
             .config(config)
-            .shared_runtime(self.vetting.runtime(self.threads)?)
+            .shared_runtime(self.vetting.serving_runtime(self.threads, &self.workers)?)
             .vetting(self.vetting.vetting()?);
         if let Some(address) = &self.admin_listen {
             builder = builder.admin_listen(address.clone());
@@ -228,7 +232,7 @@ impl Serve {
             .check()
             .map_err(|error| error.to_string())?;
         self.vetting.vetting().map_err(|error| error.to_string())?;
-        Ok(())
+        self.workers.check()
     }
 
     fn config(&self, admin_token: Option<BearerToken>) -> Config {

@@ -12,6 +12,7 @@ use super::CommandResult;
 use super::duration::parse_duration;
 use super::progress::Progress;
 use super::runtimes::RuntimeArgs;
+use super::workers::WorkerArgs;
 use crate::runtime::{TrialOptions, try_with};
 use crate::vetting::{CANNOT_VET, Vetted};
 use crate::{Runtime, SecondOpinionPolicy, Staged, Vetting, VettingLimits};
@@ -87,6 +88,21 @@ impl VettingArgs {
         threads: Option<NonZeroUsize>,
     ) -> Result<Arc<dyn Runtime>, String> {
         self.runtimes.runtime(threads)
+    }
+
+    /// The runtime of a server, which can run each version in a worker.
+    pub(super) fn serving_runtime(
+        &self,
+        threads: Option<NonZeroUsize>,
+        workers: &WorkerArgs,
+    ) -> Result<Arc<dyn Runtime>, String> {
+        match workers.are_on() {
+            true => {
+                let program = this_program().map_err(|error| error.to_string())?;
+                self.runtimes.in_workers(threads, workers, &program)
+            }
+            false => self.runtime(threads),
+        }
     }
 
     /// Vets a staged version, as a server does before it serves the version. Records the answer to

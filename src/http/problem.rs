@@ -127,6 +127,8 @@ fn status_of(reason: Reason) -> StatusCode {
         | Reason::CircuitOpen
         | Reason::Overloaded
         | Reason::InferenceFailed
+        | Reason::OutOfMemory
+        | Reason::WorkerDied
         // This status is never sent, because the client has disconnected.
         | Reason::Cancelled => StatusCode::SERVICE_UNAVAILABLE,
         Reason::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,

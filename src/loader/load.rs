@@ -14,7 +14,7 @@ use crate::status::Loaded;
 use crate::stopwatch::Stopwatch;
 use crate::vetting::Vetted;
 use crate::{
-    Manifest, ModelName, Quarantine, QuarantineCause, Reason, Runtime, RuntimeRefusal,
+    Manifest, ModelName, ProbeError, Quarantine, QuarantineCause, Reason, Runtime, RuntimeRefusal,
     SecondOpinion, SecondOpinionPolicy, Store, VerifiedVersion, VerifyError, Version, Vetting,
     VettingError,
 };
@@ -55,6 +55,8 @@ impl LoadError {
             // The child process for vetting did not start, so nothing is known about the version
             // itself.
             Self::Vetting(VettingError::Unavailable { .. }) => Reason::ModelUnreadable,
+            // Nor does the death of a worker.
+            Self::Runtime { error, .. } if is_of_worker(error) => Reason::ModelUnreadable,
             Self::Runtime { .. } | Self::Vetting(_) | Self::Job(JobError::Panicked(_)) => {
                 Reason::ModelIncompatible
             }
@@ -74,7 +76,7 @@ impl LoadError {
                 Some(QuarantineCause::Corrupt)
             }
             Self::Vetting(error) if error.is_lasting() => Some(QuarantineCause::Incompatible),
-            Self::Runtime { error, .. } if matches!(**error, RuntimeError::OtherRuntime(_)) => None,
+            Self::Runtime { error, .. } if says_nothing(error) => None,
             Self::Runtime { .. } => Some(QuarantineCause::Incompatible),
             _ => None,
         }
@@ -137,6 +139,22 @@ impl LoadError {
             Self::Verify(error) => error.expected_and_found(),
             _ => None,
         }
+    }
+}
+
+/// Whether the error says nothing about the version's bytes.
+fn says_nothing(error: &RuntimeError) -> bool {
+    matches!(error, RuntimeError::OtherRuntime(_)) || is_of_worker(error)
+}
+
+/// Whether the error is that of a worker's process rather than of the version.
+fn is_of_worker(error: &RuntimeError) -> bool {
+    match error {
+        RuntimeError::Worker(_) => true,
+        RuntimeError::WarmUp(error) | RuntimeError::Probe(ProbeError::Run(error)) => {
+            error.is_from_outside()
+        }
+        _ => false,
     }
 }
 

@@ -50,15 +50,17 @@ impl RefusalKind {
     }
 
     /// The kind of an error of a load; `None` if the version was loaded.
-    fn of(error: &RuntimeError) -> Option<Self> {
+    pub(crate) fn of(error: &RuntimeError) -> Option<Self> {
         match error {
             RuntimeError::Unloadable(_) => Some(Self::Unloadable),
             RuntimeError::Unclaimed { .. } | RuntimeError::Excepted { .. } => Some(Self::Unclaimed),
             RuntimeError::Random(_) => Some(Self::Random),
             RuntimeError::Unservable { .. } => Some(Self::Unservable),
             RuntimeError::Panicked(_) => Some(Self::Panicked),
+            RuntimeError::RefusedByWorker { kind, .. } => Some(*kind),
             RuntimeError::NoRuntime(_)
             | RuntimeError::OtherRuntime(_)
+            | RuntimeError::Worker(_)
             | RuntimeError::WarmUp(_)
             | RuntimeError::Probe(_)
             | RuntimeError::SecondOpinion(_) => None,

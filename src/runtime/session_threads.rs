@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use rten::ThreadPool;
 
-pub(super) use self::idle_threads::IdleThreads;
+pub(crate) use self::idle_threads::IdleThreads;
 use self::runs::Runs;
 use self::wide_pool::WidePool;
 use crate::panics::catch;
@@ -50,7 +50,7 @@ const WORTH_SPREADING: Duration = Duration::from_millis(1);
 // While a worker waits for a part of its run, it also starts other, complete runs. These other runs
 // delay the worker's own run.
 #[derive(Debug)]
-pub(super) struct SessionThreads(Arc<Shared>);
+pub(crate) struct SessionThreads(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -88,7 +88,7 @@ thread_local! {
 
 impl SessionThreads {
     /// A session of at most this number of threads. Starts none.
-    pub(super) fn new(threads: NonZeroUsize, idle_threads: Arc<IdleThreads>) -> Self {
+    pub(crate) fn new(threads: NonZeroUsize, idle_threads: Arc<IdleThreads>) -> Self {
         Self(Arc::new(Shared {
             queue: Mutex::new(Queue {
                 work: VecDeque::new(),
@@ -114,7 +114,7 @@ impl SessionThreads {
     /// # Errors
     ///
     /// The work, if the session has no thread, and the system cannot start one.
-    pub(super) fn spawn(&self, work: Work) -> Result<(), Work> {
+    pub(crate) fn spawn(&self, work: Work) -> Result<(), Work> {
         let mut queue = self.0.lock();
         queue.work.push_back(work);
         let needs_thread = self.0.reserve_thread(&mut queue);

@@ -72,6 +72,8 @@ mod unread_bodies;
 mod uploads;
 mod vetted_opinion;
 mod vetting;
+#[cfg(target_os = "linux")]
+mod workers;
 mod wrong_rank;
 
 /// The path of the binary `clarity`.
