@@ -88,7 +88,7 @@ pub enum RunError {
     #[error("the model ran out of memory: {0}")]
     OutOfMemory(String),
     /// The worker that ran the model died, or no worker could be started.
-    #[error("the worker of the model {why}")]
+    #[error("{why}")]
     WorkerDied {
         /// How the worker died.
         why: String,

@@ -248,7 +248,8 @@ impl WorkerDeath {
             () if is(&outside) => DeathCause::Outside,
             () => DeathCause::Own,
         };
-        let line = errors.lines().map(str::trim).rfind(|line| !line.is_empty());
+        let is_message = |line: &&str| !line.is_empty() && !line.starts_with("note: ");
+        let line = errors.lines().map(str::trim).rfind(is_message);
         let line = line.map_or_else(String::new, |line| format!(": {}", sanitize_for_log(line)));
         Self {
             cause,

@@ -151,16 +151,21 @@ impl Session for WorkerSession {
         encode_tensors(&inputs, &mut request);
         drop(inputs);
         let mut lease = self.shared.take_slot(&request)?;
-        let slot = &mut lease.slot;
-        let answer = slot
-            .send(&request)
-            .and_then(|()| slot.receive(self.shared.memory));
+        if lease.slot.send(&request).is_err() {
+            // The worker died before it could receive the request, so another one may run it.
+            self.shared.bury(lease.generation, None);
+            lease = self.shared.take_slot(&request)?;
+            if lease.slot.send(&request).is_err() {
+                return Err(self.shared.bury(lease.generation, None));
+            }
+        }
+        let answer = lease.slot.receive(self.shared.memory);
         match answer.ok().and_then(|answer| decode_answer(&answer)) {
             Some(outcome) => {
                 self.shared.give_back(lease);
                 outcome
             }
-            None => Err(self.shared.bury(lease.generation, &request)),
+            None => Err(self.shared.bury(lease.generation, Some(&request))),
         }
     }
 
@@ -316,10 +321,10 @@ impl SharedWorker {
         }
     }
 
-    /// Kills the worker of a failed exchange, waits for its death, and describes the death. A
-    /// request becomes a suspect if the worker had no other one.
+    /// Kills the worker of a failed exchange, waits for its death, and describes the death. The
+    /// request that the worker received becomes a suspect if the worker had no other one.
     // A worker that has closed its socket, or has sent a malformed message, must not live on.
-    fn bury(&self, generation: u64, request: &[u8]) -> RunError {
+    fn bury(&self, generation: u64, request: Option<&[u8]>) -> RunError {
         let mut state = self.lock();
         while state.generation == generation
             && let Some(worker) = &state.worker
@@ -331,13 +336,16 @@ impl SharedWorker {
         let Some((death, was_alone)) = state.death.clone() else {
             return RunError::Failed("the worker sent a malformed answer".to_owned());
         };
-        if was_alone && death.cause != DeathCause::Outside {
+        if let Some(request) = request
+            && was_alone
+            && death.cause != DeathCause::Outside
+        {
             state.suspects.add(Digest::of(request));
         }
         match death.cause {
             DeathCause::OutOfMemory => RunError::OutOfMemory(death.outcome),
             cause => RunError::WorkerDied {
-                why: death.outcome,
+                why: format!("the worker {}", death.outcome),
                 is_judged: cause == DeathCause::Own,
             },
         }

@@ -15,7 +15,7 @@ const IDLE_PER_PROCESSOR: usize = 8;
 // With 2,000 models, threads that stay would be 4,000 and more. To start a thread takes about
 // 0.1 ms.
 #[derive(Debug)]
-pub(in crate::runtime) struct IdleThreads {
+pub(crate) struct IdleThreads {
     count: AtomicUsize,
     limit: usize,
     time: Duration,
