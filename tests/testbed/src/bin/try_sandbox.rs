@@ -38,8 +38,8 @@ mod linux {
     pub(super) fn main() -> Result<(), Box<dyn Error>> {
         let attempts = Attempts::from_args().ok_or("expected PID PORT FILE PATH")?;
         if std::env::args().nth(5).is_some() {
-            print!("{}", attempts.all().join("\n"));
-            println!("\n{}", attempts.exec());
+            println!("{}", attempts.all().join("\n"));
+            println!("{}", attempts.exec());
             return Ok(());
         }
         clarity::serve_worker(|_| Ok(Arc::new(TryingRuntime(attempts))))?;
