@@ -102,6 +102,23 @@ async fn file_of_another_server_stays() {
     assert!(path.exists());
 }
 
+/// Another server that starts holds the lock, and could take a new socket for a stale one.
+#[tokio::test(start_paused = true)]
+async fn locked_directory_is_waited_for_and_then_refused() {
+    let models = Repository::temporary();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("clarity.sock");
+    drop(UnixListener::bind(&path).unwrap());
+    let lock = fs::File::open(dir.path()).unwrap();
+    lock.lock().unwrap();
+    let started = tokio::time::Instant::now();
+    let error = listen(&models, &path).await.unwrap_err().to_string();
+    assert!(error.contains("holds a lock"), "{error}");
+    assert!(started.elapsed().as_secs_f64() >= 1.0, "{started:?}");
+    drop(lock);
+    listen(&models, &path).await.unwrap();
+}
+
 /// Starts many servers on one stale path at once: one gets it, and the others say why not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_of_many_servers_gets_a_stale_path() {
