@@ -100,6 +100,7 @@ mod second_opinion;
 mod seed;
 mod server;
 mod session;
+mod signature;
 mod status;
 mod stopwatch;
 mod store;
@@ -140,6 +141,9 @@ pub use self::second_opinion::{
 };
 pub use self::server::{BindError, Server, ServerBuilder};
 pub use self::session::{RunError, Session, Work};
+pub use self::signature::{
+    PrivateKey, PublicKey, SignatureError, SignedFiles, Signer, TrustedSigners, VerifiedSignature,
+};
 pub use self::status::{ModelStatus, VersionStatus};
 pub use self::store::{
     IgnoredEntry, Listing, PublishError, Quarantine, QuarantineCause, RestageError, Source, Staged,
