@@ -20,6 +20,7 @@ mod rollback;
 mod runtime;
 mod runtimes;
 mod serve;
+mod sign;
 mod stop_signals;
 mod table;
 #[cfg(feature = "onnxruntime")]
@@ -72,6 +73,7 @@ enum Command {
     Add(add::Add),
     Probe(probe::ProbeCommand),
     Verify(verify::Verify),
+    Sign(sign::Sign),
     List(list::List),
     Info(info::Info),
     Rollback(rollback::Rollback),
@@ -160,6 +162,7 @@ pub fn run() -> ExitCode {
         Command::Add(add) => add.run(),
         Command::Probe(probe) => probe.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Sign(sign) => sign.run(),
         Command::List(list) => list.run(),
         Command::Info(info) => info.run(),
         Command::Rollback(rollback) => rollback.run(),

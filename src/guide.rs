@@ -1,4 +1,5 @@
-//! The guide for operators: requests and answers, versions of models, operation, and limits.
+//! The guide for operators: requests and answers, versions of models, operation, signatures,
+//! and limits.
 
 #[doc = include_str!("../docs/requests.md")]
 pub mod requests {}
@@ -8,6 +9,9 @@ pub mod versions {}
 
 #[doc = include_str!("../docs/operation.md")]
 pub mod operation {}
+
+#[doc = include_str!("../docs/signatures.md")]
+pub mod signatures {}
 
 #[doc = include_str!("../docs/limits.md")]
 pub mod limits {}

@@ -7,14 +7,15 @@ use super::Store;
 use super::fingerprint::VersionFingerprint;
 use crate::manifest::{FilePath, Manifest};
 use crate::sanitize::sanitize_for_log;
+use crate::signature::BUNDLE_FILE;
 use crate::{ModelName, Version};
 
 impl Store {
     /// The entries in the directory of a version that its manifest does not list, sorted. They are
     /// never opened. The name of a directory ends with `/` and stands for all of its entries.
     ///
-    /// Leaves out names that begin with `..`, which Kubernetes uses in its volumes. The directory
-    /// of a version has at most 2049 entries that are considered.
+    /// Leaves out the signature, `model.sig`, and names that begin with `..`, which Kubernetes uses
+    /// in its volumes. The directory of a version has at most 2049 entries that are considered.
     ///
     /// # Errors
     ///
@@ -55,7 +56,7 @@ impl VersionFingerprint {
 /// The shortest part of `name` that is neither a listed file nor a directory of listed files. For a
 /// directory, the part ends with `/`.
 fn first_unlisted<'a>(name: &'a str, manifest: &Manifest) -> Option<&'a str> {
-    if name.starts_with("..") || name == Manifest::FILE_NAME {
+    if name.starts_with("..") || name == Manifest::FILE_NAME || name == BUNDLE_FILE {
         return None;
     }
     let listed = |part: &str| {
@@ -93,7 +94,13 @@ mod tests {
         for directory in ["__MACOSX/deep", ".git/objects", "empty", "..2026_01_01"] {
             fs::create_dir_all(models.path("1").join(directory)).unwrap();
         }
-        for file in [".DS_Store", "__MACOSX/deep/a", "__MACOSX/b", "README.md"] {
+        for file in [
+            ".DS_Store",
+            "__MACOSX/deep/a",
+            "__MACOSX/b",
+            "README.md",
+            "model.sig",
+        ] {
             fs::write(models.path("1").join(file), "").unwrap();
         }
         let named = [".DS_Store", ".git/", "README.md", "__MACOSX/", "empty"];

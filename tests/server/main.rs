@@ -62,6 +62,7 @@ mod runtimes;
 mod scrape;
 mod scrub;
 mod second_opinion;
+mod signing;
 mod statistics;
 mod strangers;
 #[cfg(unix)]
