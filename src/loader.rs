@@ -42,10 +42,9 @@ pub(crate) type ReloadRequest = oneshot::Sender<()>;
 ///
 /// Serves the newest version that can be verified, loaded and warmed up. A loaded version stays in
 /// memory. It continues to answer if another version fails. It also continues to answer if its own
-/// files are damaged or removed. Changes on disk take effect at the next poll. With many
-/// models, polls are rarer: see [`Scans`]. A bad version whose
-/// files do not change is retried with growing delays. A version that is still being copied is
-/// neither loaded nor refused.
+/// files are damaged or removed. Changes on disk take effect at the next poll. With many models,
+/// polls are rarer: see [`Scans`]. A bad version whose files do not change is retried with growing
+/// delays. A version that is still being copied is neither loaded nor refused.
 pub(crate) struct Loader {
     pub(crate) model: ModelName,
     pub(crate) store: Store,

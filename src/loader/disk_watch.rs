@@ -142,6 +142,12 @@ mod inotify {
             }
         }
 
+        /// The number of watched directories.
+        #[cfg(test)]
+        pub(super) fn watches(&self) -> usize {
+            self.loaders().len()
+        }
+
         fn loaders(&self) -> MutexGuard<'_, HashMap<i32, Arc<Notify>>> {
             self.loaders.lock().unwrap_or_else(PoisonError::into_inner)
         }
@@ -219,6 +225,7 @@ mod tests {
             fs::remove_dir_all(&directory).unwrap();
             disk.wake_loaders();
             assert!(is_woken(&loader).await, "the file was removed");
+            assert_eq!(disk.inotify.as_ref().unwrap().watches(), 0);
         }
     }
 }

@@ -215,7 +215,7 @@ impl Runtime for RtenRuntime {
                 |error: LoadError| RuntimeError::Unloadable(sanitize_for_log(error.to_string()));
             Ok::<_, RuntimeError>((options.load(model).map_err(unloadable)?, limits))
         })?;
-        let mut session = OnnxSession::new(model, &declared, self.session_threads())?;
+        let mut session = RtenSession::new(model, &declared, self.session_threads())?;
         declare_outputs(&mut session.outputs, &manifest)?;
         session.limits = limits;
         Ok(Box::new(session))
@@ -236,7 +236,7 @@ fn external_name(number: usize) -> String {
     format!("external-{number}.data")
 }
 
-struct OnnxSession {
+struct RtenSession {
     model: Arc<Model>,
     inputs: Vec<TensorSpec>,
     outputs: Vec<TensorSpec>,
@@ -245,7 +245,7 @@ struct OnnxSession {
     limits: InputLimits,
 }
 
-impl OnnxSession {
+impl RtenSession {
     fn new(
         model: Model,
         declared: &DeclaredTensors,
@@ -302,7 +302,7 @@ fn refuse_uncomputed(spec: &TensorSpec) -> Result<(), RuntimeError> {
     })
 }
 
-impl Session for OnnxSession {
+impl Session for RtenSession {
     fn inputs(&self) -> &[TensorSpec] {
         &self.inputs
     }
@@ -378,9 +378,9 @@ fn to_tensor(spec: &TensorSpec, value: Value) -> Result<Tensor, RunError> {
     Tensor::new(shape, data).ok_or_else(mismatch)
 }
 
-impl fmt::Debug for OnnxSession {
+impl fmt::Debug for RtenSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OnnxSession")
+        f.debug_struct("RtenSession")
             .field("inputs", &self.inputs)
             .field("outputs", &self.outputs)
             .finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! A server of so many models that each one is polled less often.
+//! A server polls each model less often if it has many models.
 
 use clarity_testbed::*;
 
